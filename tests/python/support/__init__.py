@@ -1,0 +1,1 @@
+"""Helpers of the Python tests: real servers, waiting for events, programs in processes of their own."""
