@@ -1,0 +1,27 @@
+"""Ten thousand tasks wait for a thousand keys that are held elsewhere; all are cancelled in one turn."""
+
+from __future__ import annotations
+
+from benchmarks.bench import Bench, Check, Row
+from benchmarks.stats import Spread, ratios
+
+TITLE = "10,000 waiters on 1,000 keys, all cancelled at once"
+TARGET = "<= 2 x cancelling 10,000 bare futures; memory, descriptors, server keys as before"
+
+MEBIBYTE = 1024.0 * 1024.0
+
+
+def run(bench: Bench) -> Row:
+    row = Row()
+    with bench.server() as server:
+        found = bench.worker("cancel:measure", url=server.url, rounds=bench.rounds(9), waiters=10_000, keys=1_000)
+    row.checks = [
+        Check("to as many bare futures", ratios(found["ours"], found["futures"]), 2),
+        # Less than a hundredth of what the waiters took; the allocators' own give and take is of that size.
+        Check("memory left behind", Spread.of([found["bytes"] / MEBIBYTE]), 1, unit="MiB"),
+        Check("descriptors left behind", Spread.of([found["descriptors"]]), 0, unit=""),
+        Check("server keys left behind", Spread.of([found["keys"]]), 0, unit=""),
+    ]
+    row.figures["ours: ms"] = Spread.of(seconds * 1e3 for seconds in found["ours"])
+    row.figures["bare futures: ms"] = Spread.of(seconds * 1e3 for seconds in found["futures"])
+    return row
