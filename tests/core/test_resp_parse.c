@@ -1,0 +1,592 @@
+/* test_resp_parse.c - replies to outcomes, the caps, and what no server of ours would send. */
+#include "resp_support.h"
+
+#include <stdio.h>
+
+#include "resp/hiredis_shim.h"
+#include "resp/parse.h"
+
+#define COUNT_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
+
+static struct test_memory counted;
+static struct resp_memory memory;
+
+static int set_up(void **state)
+{
+    counted = (struct test_memory){0};
+    memory = test_resp_memory(&counted);
+    *state = resp_reader_new(&memory);
+    assert_non_null(*state);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    resp_reader_del(*state);
+    assert_int_equal(counted.out, 0);
+    return 0;
+}
+
+/* A fresh reader fed with all at once: what resp_reader_next says first. */
+static int read_once(enum arl_verb awaited, const char *bytes, size_t length, struct resp_reply *reply)
+{
+    static char text[RESP_LINE_MAX];
+    struct resp_reader *reader = resp_reader_new(&memory);
+    int rc;
+
+    assert_non_null(reader);
+    rc = resp_reader_feed(reader, bytes, length);
+    if (rc == 0)
+        rc = resp_reader_next(reader, awaited, reply);
+    if (rc == 1 && reply->error) {
+        memcpy(text, reply->error, reply->error_length);
+        reply->error = text;
+    }
+    resp_reader_del(reader);
+    return rc;
+}
+
+/* ---- replies that are no errors ---- */
+
+static const struct {
+    enum arl_verb verb;
+    const char *bytes;
+    int rc;
+    enum arl_outcome outcome;
+} plain[] = {
+    {ARL_TRY, "+OK\r\n", 1, ARL_YES},
+    {ARL_TRY, "$-1\r\n", 1, ARL_NO},
+    {ARL_TRY, "*-1\r\n", 1, ARL_NO},
+    {ARL_TRY, "+QUEUED\r\n", RESP_EPROTOCOL, 0},
+    {ARL_TRY, "+OKAY\r\n", RESP_EPROTOCOL, 0},
+    {ARL_TRY, "+\r\n", RESP_EPROTOCOL, 0},
+    {ARL_TRY, ":1\r\n", RESP_EPROTOCOL, 0},
+    {ARL_TRY, "$2\r\nOK\r\n", RESP_EPROTOCOL, 0},
+    {ARL_TRY, "*1\r\n+OK\r\n", RESP_EPROTOCOL, 0},
+    {ARL_TRY, "*1\r\n$-1\r\n", RESP_EPROTOCOL, 0},
+    {ARL_TRY, "*0\r\n", RESP_EPROTOCOL, 0},
+    {ARL_RENEW, ":1\r\n", 1, ARL_YES},
+    {ARL_RENEW, ":0\r\n", 1, ARL_NO},
+    {ARL_RENEW, ":2\r\n", RESP_EPROTOCOL, 0},
+    {ARL_RENEW, ":-1\r\n", RESP_EPROTOCOL, 0},
+    {ARL_RENEW, "+OK\r\n", RESP_EPROTOCOL, 0},
+    {ARL_RENEW, "$-1\r\n", RESP_EPROTOCOL, 0},
+    {ARL_RENEW, "$1\r\n1\r\n", RESP_EPROTOCOL, 0},
+    {ARL_RENEW, "*1\r\n:1\r\n", RESP_EPROTOCOL, 0},
+    {ARL_RELEASE, ":1\r\n", 1, ARL_YES},
+    {ARL_RELEASE, ":0\r\n", 1, ARL_NO},
+    {ARL_RELEASE, ":2\r\n", RESP_EPROTOCOL, 0},
+    {ARL_RELEASE, "$-1\r\n", RESP_EPROTOCOL, 0},
+    {ARL_PEEK, ":-2\r\n", 1, ARL_NO},
+    {ARL_PEEK, ":-1\r\n", 1, ARL_YES},
+    {ARL_PEEK, ":0\r\n", 1, ARL_YES},
+    {ARL_PEEK, ":9223372036854775807\r\n", 1, ARL_YES},
+    {ARL_PEEK, ":-3\r\n", RESP_EPROTOCOL, 0},
+    {ARL_PEEK, "$-1\r\n", RESP_EPROTOCOL, 0},
+    {ARL_VERBS, "+PONG\r\n", 1, ARL_UNKNOWN},
+    {ARL_VERBS, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n", 1, ARL_UNKNOWN},
+};
+
+static void test_plain_replies(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(plain); i++) {
+        struct resp_reply reply;
+
+        assert_int_equal(read_once(plain[i].verb, plain[i].bytes, strlen(plain[i].bytes), &reply),
+                         plain[i].rc);
+        if (plain[i].rc != 1)
+            continue;
+        assert_int_equal(reply.outcome, plain[i].outcome);
+        assert_null(reply.error);
+        assert_int_equal(reply.error_length, 0);
+    }
+}
+
+/* hiredis 1.x reads RESP3, 0.14 does not; neither may take anything but its null for an answer. */
+static void test_resp3_replies(void **state)
+{
+    static const char *const replies[] = {
+        "_\r\n",
+        "#t\r\n",
+        ",1.5\r\n",
+        "(123\r\n",
+        "=6\r\ntxt:OK\r\n",
+        "%1\r\n+OK\r\n:1\r\n",
+        "~1\r\n:1\r\n",
+        ">2\r\n+a\r\n:1\r\n",
+        "|1\r\n+a\r\n:1\r\n",
+    };
+    const bool reads_resp3 = HIREDIS_MAJOR >= 1;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(replies); i++) {
+        struct resp_reply reply;
+        const size_t length = strlen(replies[i]);
+        const bool null = i == 0;
+
+        for (int verb = 0; verb < ARL_VERBS; verb++)
+            assert_int_equal(read_once((enum arl_verb)verb, replies[i], length, &reply),
+                             reads_resp3 && null && verb == ARL_TRY ? 1 : RESP_EPROTOCOL);
+        if (reads_resp3 && null) {
+            assert_int_equal(read_once(ARL_TRY, replies[i], length, &reply), 1);
+            assert_int_equal(reply.outcome, ARL_NO);
+        }
+        assert_int_equal(read_once(ARL_VERBS, replies[i], length, &reply), reads_resp3 ? 1 : RESP_EPROTOCOL);
+    }
+}
+
+/* ---- errors, as real servers word them ---- */
+
+#define SHA "3c9c9e0fad36a4c131785264072fb16c2f7347b2"
+#define IN_SCRIPT_6 "ERR Error running script (call to f_" SHA "): @user_script:2: "
+#define IN_SCRIPT_6_TWICE IN_SCRIPT_6 "@user_script: 2: "
+#define IN_SCRIPT_7 " script: " SHA ", on @user_script:2."
+#define IN_SCRIPT_VALKEY " script: on @user_script:2."
+
+static const struct {
+    const char *text;
+    enum arl_outcome outcome;
+} errors[] = {
+    /* Redis 6.2.5 */
+    {"NOSCRIPT No matching script. Please use EVAL.", ARL_NOT_EXECUTED},
+    {IN_SCRIPT_6 "WRONGTYPE Operation against a key holding the wrong kind of value", ARL_WRONG_TYPE},
+    {IN_SCRIPT_6_TWICE "The user executing the script can't run this command or subcommand", ARL_REFUSED},
+    {IN_SCRIPT_6_TWICE "The user executing the script can't access at least one of the keys mentioned in the "
+                       "command arguments",
+     ARL_REFUSED},
+    {IN_SCRIPT_6_TWICE "Unknown Redis command called from Lua script", ARL_REFUSED},
+    {IN_SCRIPT_6_TWICE "-READONLY You can't write against a read only replica.", ARL_STALE},
+    {IN_SCRIPT_6_TWICE "-MISCONF Redis is configured to save RDB snapshots, but it is currently not able to "
+                       "persist on disk. Commands that may modify the data set are disabled, because this "
+                       "instance is configured to report errors during writes if RDB snapshotting fails "
+                       "(stop-writes-on-bgsave-error option). Please check the Redis logs for details about "
+                       "the RDB error.",
+     ARL_REFUSED},
+    {IN_SCRIPT_6_TWICE "-OOM command not allowed when used memory > 'maxmemory'.", ARL_REFUSED},
+    {IN_SCRIPT_6 "Script killed by user with SCRIPT KILL...", ARL_BUSY},
+    {"NOPERM this user has no permissions to run the 'evalsha' command or its subcommand", ARL_REFUSED},
+    {"ERR unknown command `PEXPIRE`, with args beginning with: `redisson:no1`, ", ARL_REFUSED},
+    {"ERR invalid expire time in set", ARL_REFUSED},
+    /* Redis 7.0.15 */
+    {"WRONGTYPE Operation against a key holding the wrong kind of value" IN_SCRIPT_7, ARL_WRONG_TYPE},
+    {"ERR The user executing the script can't run this command or subcommand" IN_SCRIPT_7, ARL_REFUSED},
+    {"ERR Unknown Redis command called from script" IN_SCRIPT_7, ARL_REFUSED},
+    {"READONLY You can't write against a read only replica." IN_SCRIPT_7, ARL_STALE},
+    {"NOREPLICAS Not enough good replicas to write." IN_SCRIPT_7, ARL_REFUSED},
+    {"ERR Script killed by user with SCRIPT KILL..." IN_SCRIPT_7, ARL_BUSY},
+    {"NOPERM this user has no permissions to run the 'pttl' command", ARL_REFUSED},
+    {"NOPERM this user has no permissions to access one of the keys used as arguments", ARL_REFUSED},
+    {"ERR unknown command 'SET', with args beginning with: 'redisson:no1' ", ARL_REFUSED},
+    {"ERR invalid expire time in 'set' command", ARL_REFUSED},
+    {"ERR wrong number of arguments for 'evalsha' command", ARL_REFUSED},
+    {"ERR syntax error", ARL_REFUSED},
+    /* Valkey 9.1.2 */
+    {"NOSCRIPT No matching script.", ARL_NOT_EXECUTED},
+    {"WRONGTYPE Operation against a key holding the wrong kind of value" IN_SCRIPT_VALKEY, ARL_WRONG_TYPE},
+    {"ERR ACL failure in script: User u has no permissions to run the 'pexpire' command" IN_SCRIPT_VALKEY,
+     ARL_REFUSED},
+    {"ERR Unknown command called from script" IN_SCRIPT_VALKEY, ARL_REFUSED},
+    {"READONLY You can't write against a read only replica." IN_SCRIPT_VALKEY, ARL_STALE},
+    {"NOREPLICAS Not enough good replicas to write." IN_SCRIPT_VALKEY, ARL_REFUSED},
+    {"ERR Script killed by user with SCRIPT KILL." IN_SCRIPT_VALKEY, ARL_BUSY},
+    {"NOPERM User u has no permissions to run the 'set' command", ARL_REFUSED},
+    {"NOPERM No permissions to access a key", ARL_REFUSED},
+    {"BUSY Valkey is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", ARL_BUSY},
+    /* All of them */
+    {"BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", ARL_BUSY},
+    {"OOM command not allowed when used memory > 'maxmemory'.", ARL_REFUSED},
+    {"READONLY You can't write against a read only replica.", ARL_STALE},
+    {"MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", ARL_STALE},
+    {"NOAUTH Authentication required.", ARL_STALE},
+    {"WRONGPASS invalid username-password pair or user is disabled.", ARL_STALE},
+    {"ERR max number of clients reached", ARL_STALE},
+    {"ERR max number of clients + cluster connections reached", ARL_STALE},
+    {"DENIED Redis is running in protected mode because protected mode is enabled", ARL_STALE},
+    {"LOADING Redis is loading the dataset in memory", ARL_BUSY},
+    {"CLUSTERDOWN Hash slot not served", ARL_BUSY},
+    {"TRYAGAIN Multiple keys request during rehashing of slot", ARL_BUSY},
+    {"MOVED 3999 127.0.0.1:6381", ARL_REFUSED},
+    {"ASK 3999 127.0.0.1:6381", ARL_REFUSED},
+    {"CROSSSLOT Keys in request don't hash to the same slot", ARL_REFUSED},
+    {"MISCONF Errors writing to the AOF file: No space left on device", ARL_REFUSED},
+    {"EXECABORT Transaction discarded because of previous errors.", ARL_REFUSED},
+    {"READONLY", ARL_STALE},
+    /* In doubt: not listed, or only alike */
+    {"", ARL_UNKNOWN},
+    {"ERR", ARL_UNKNOWN},
+    {"ERR ", ARL_UNKNOWN},
+    {"-", ARL_UNKNOWN},
+    {"ERR upstream failure", ARL_UNKNOWN},
+    {"BUSYKEY Target key name already exists.", ARL_UNKNOWN},
+    {"ASKING for it", ARL_UNKNOWN},
+    {"readonly in lower case", ARL_UNKNOWN},
+    {"ERR Protocol error: unbalanced quotes in request", ARL_UNKNOWN},
+    {"ERR Error running script", ARL_UNKNOWN},
+    {"ERR Error running script (call to f_" SHA "): ", ARL_UNKNOWN},
+    {IN_SCRIPT_6, ARL_UNKNOWN},
+    {IN_SCRIPT_6_TWICE "-", ARL_UNKNOWN},
+    {"ERR Error running script (call to f_" SHA "): @user_script:", ARL_UNKNOWN},
+    {IN_SCRIPT_6 "attempt to index a nil value, READONLY", ARL_UNKNOWN},
+};
+
+static void assert_error(enum arl_verb verb, const char *text, enum arl_outcome outcome)
+{
+    char bytes[RESP_LINE_MAX + 4];
+    struct resp_reply reply;
+    int length = snprintf(bytes, sizeof(bytes), "-%s\r\n", text);
+
+    assert_int_equal(read_once(verb, bytes, (size_t)length, &reply), 1);
+    assert_int_equal(reply.error_length, strlen(text));
+    assert_memory_equal(reply.error, text, strlen(text));
+    if (reply.outcome != outcome)
+        print_error("outcome of: %s\n", text);
+    assert_int_equal(reply.outcome, outcome);
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
+        for (int verb = 0; verb <= ARL_VERBS; verb++) {
+            const bool script = verb == ARL_RENEW || verb == ARL_RELEASE;
+            const bool not_known = errors[i].outcome == ARL_NOT_EXECUTED && !script;
+
+            assert_error((enum arl_verb)verb, errors[i].text, not_known ? ARL_UNKNOWN : errors[i].outcome);
+        }
+    }
+}
+
+/* ---- a stream of replies, in pieces of any size ---- */
+
+static const char stream[] = "+OK\r\n$-1\r\n:1\r\n:0\r\n:1\r\n:-2\r\n:1234\r\n"
+                             "-READONLY You can't write against a read only replica.\r\n"
+                             "-NOSCRIPT No matching script. Please use EVAL.\r\n"
+                             "*2\r\n$3\r\nabc\r\n*1\r\n:7\r\n";
+
+static const struct {
+    enum arl_verb verb;
+    enum arl_outcome outcome;
+} in_stream[] = {
+    {ARL_TRY, ARL_YES},       {ARL_TRY, ARL_NO},      {ARL_RENEW, ARL_YES},
+    {ARL_RENEW, ARL_NO},      {ARL_RELEASE, ARL_YES}, {ARL_PEEK, ARL_NO},
+    {ARL_PEEK, ARL_YES},      {ARL_TRY, ARL_STALE},   {ARL_RENEW, ARL_NOT_EXECUTED},
+    {ARL_VERBS, ARL_UNKNOWN},
+};
+
+/* Reads all that is there; returns how many replies of the stream were read in all. */
+static size_t read_stream(struct resp_reader *reader, size_t seen)
+{
+    struct resp_reply reply;
+    int rc;
+
+    for (;;) {
+        const size_t row = seen % COUNT_OF(in_stream);
+
+        rc = resp_reader_next(reader, in_stream[row].verb, &reply);
+        if (rc != 1)
+            break;
+        assert_int_equal(reply.outcome, in_stream[row].outcome);
+        seen++;
+    }
+    assert_int_equal(rc, 0);
+    return seen;
+}
+
+static void test_stream_in_pieces(void **state)
+{
+    struct resp_reader *reader = *state;
+    const size_t length = sizeof(stream) - 1;
+    size_t seen = 0, expected = 0;
+
+    for (size_t piece = 1; piece <= length; piece++) {
+        for (size_t at = 0; at < length; at += piece) {
+            const size_t more = length - at < piece ? length - at : piece;
+
+            assert_int_equal(resp_reader_feed(reader, stream + at, more), 0);
+            seen = read_stream(reader, seen);
+        }
+        expected += COUNT_OF(in_stream);
+        assert_int_equal(seen, expected);
+    }
+    assert_int_equal(counted.count, 1); /* the reader itself: no reply took memory */
+}
+
+/* As much at once as may be fed, over and over, cut anywhere. */
+static void test_largest_feeds(void **state)
+{
+    struct resp_reader *reader = *state;
+    static char bytes[8 * RESP_FEED_MAX];
+    const size_t length = sizeof(stream) - 1;
+    size_t seen = 0;
+
+    for (size_t at = 0; at < sizeof(bytes); at++)
+        bytes[at] = stream[at % length];
+    for (size_t at = 0; at < sizeof(bytes); at += RESP_FEED_MAX) {
+        assert_int_equal(resp_reader_feed(reader, bytes + at, RESP_FEED_MAX), 0);
+        seen = read_stream(reader, seen);
+    }
+    assert_in_range(seen, sizeof(bytes) / length * COUNT_OF(in_stream),
+                    (sizeof(bytes) / length + 1) * COUNT_OF(in_stream));
+}
+
+/* ---- the caps ---- */
+
+/* A reply of `head`, then `fill` repeated until `length` bytes stand behind head, then `tail`. */
+static size_t build(char *out, const char *head, char fill, size_t length, const char *tail)
+{
+    size_t at = strlen(head);
+
+    memcpy(out, head, at);
+    memset(out + at, fill, length);
+    at += length;
+    memcpy(out + at, tail, strlen(tail));
+    return at + strlen(tail);
+}
+
+static const struct {
+    const char *head;
+    char fill;
+    size_t length;
+    const char *tail;
+    int rc; /* as an unasked reply: 1, 0 or an error */
+} caps[] = {
+    {"-", 'e', RESP_LINE_MAX, "\r\n", 1},
+    {"-", 'e', RESP_LINE_MAX + 1, "\r\n", RESP_ECAP},
+    {"-", 'e', RESP_LINE_MAX, "", 0},
+    {"-", 'e', RESP_LINE_MAX, "\r", 0},
+    {"-", 'e', RESP_LINE_MAX + 1, "\r", RESP_ECAP},
+    {"-", 'e', RESP_LINE_MAX + 2, "", RESP_ECAP},
+    {"+", '\r', RESP_LINE_MAX + 2, "", RESP_ECAP},
+    {":", '1', RESP_LINE_MAX + 2, "", RESP_ECAP},
+    {"*", '1', RESP_LINE_MAX + 2, "", RESP_ECAP},
+    {"+", 'x', RESP_BUFFER_MAX - 1, "", RESP_ECAP},
+    {"+", 'x', RESP_BUFFER_MAX, "", RESP_ECAP},
+    {"$4096\r\n", 'b', RESP_BULK_MAX, "\r\n", 1},
+    {"$4096\r\n", 'b', RESP_BULK_MAX, "\r", 0},
+    {"$4096\r\n", 'b', RESP_BULK_MAX, "xx", RESP_EPROTOCOL},
+    {"$4097\r\n", 'b', RESP_BULK_MAX + 1, "\r\n", RESP_ECAP},
+    {"$4097\r\n", 'b', 0, "", RESP_ECAP},
+    {"$4097", 'b', 0, "", RESP_ECAP},
+    {"$99999999", 'b', 0, "", RESP_ECAP},
+    {"$", 'b', RESP_BULK_MAX + 8, "", RESP_ECAP},
+    {"$", '1', RESP_BULK_MAX, "", RESP_ECAP},
+    {"$-2\r\n", 'b', 0, "", RESP_EPROTOCOL},
+    {"*64\r\n", '\n', 0, ":1\r\n", 0},
+    {"*65\r\n", '\n', 0, "", RESP_ECAP},
+    {"*-2\r\n", '\n', 0, "", RESP_EPROTOCOL},
+    {"*2147483647\r\n", '\n', 0, "", RESP_ECAP},
+    {"*1\r\n*1\r\n*1\r\n*1\r\n", '\n', 0, ":1\r\n", 1},
+    {"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n", '\n', 0, ":1\r\n", RESP_ECAP},
+    {"*2\r\n*62\r\n", '\n', 0, "", 0},
+    {"*2\r\n*63\r\n", '\n', 0, "", RESP_ECAP},
+    {"*3\r\n*0\r\n*-1\r\n*0\r\n", '\n', 0, "", 1},
+    {"*1\r\n-", 'e', RESP_LINE_MAX + 1, "\r\n", RESP_ECAP},
+    {"*1\r\n-", 'e', RESP_LINE_MAX, "\r\n", 1},
+    {"*1\r\n$4097\r\n", 'e', 0, "", RESP_ECAP},
+};
+
+static void test_caps(void **state)
+{
+    static char bytes[RESP_BUFFER_MAX + 64];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(caps); i++) {
+        struct resp_reply reply;
+        const size_t length = build(bytes, caps[i].head, caps[i].fill, caps[i].length, caps[i].tail);
+        const int rc = read_once(ARL_VERBS, bytes, length, &reply);
+
+        if (rc != caps[i].rc)
+            print_error("row %zu: %s..\n", i, caps[i].head);
+        assert_int_equal(rc, caps[i].rc);
+    }
+}
+
+/* The same, a byte at a time: a cap breaks at the first byte too many, and not later than when fed at once. */
+static void test_caps_byte_by_byte(void **state)
+{
+    static char bytes[RESP_BUFFER_MAX + 64];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(caps); i++) {
+        struct resp_reader *reader = resp_reader_new(&memory);
+        const size_t length = build(bytes, caps[i].head, caps[i].fill, caps[i].length, caps[i].tail);
+        struct resp_reply reply;
+        int rc = 0;
+
+        assert_non_null(reader);
+        for (size_t at = 0; at < length && rc == 0; at++) {
+            assert_int_equal(resp_reader_feed(reader, bytes + at, 1), 0);
+            rc = resp_reader_next(reader, ARL_VERBS, &reply);
+        }
+        assert_int_equal(rc, caps[i].rc);
+        resp_reader_del(reader);
+    }
+}
+
+static void test_buffer_cap(void **state)
+{
+    struct resp_reader *reader = *state;
+    static char bytes[RESP_BUFFER_MAX];
+
+    for (size_t at = 0; at < sizeof(bytes); at++)
+        bytes[at] = ":1\r\n"[at % 4];
+    assert_int_equal(resp_reader_feed(reader, bytes, sizeof(bytes)), 0);
+    assert_int_equal(resp_reader_feed(reader, bytes, 1), RESP_ECAP);
+}
+
+/* Endless elements: caught by the count, though hiredis keeps none of them. */
+static void test_endless_nesting(void **state)
+{
+    struct resp_reader *reader = *state;
+    struct resp_reply reply;
+    int rc = resp_reader_feed(reader, "*20\r\n", 5);
+
+    for (int i = 0; i < 20 && rc == 0; i++) {
+        assert_int_equal(resp_reader_feed(reader, "*20\r\n:1\r\n", 9), 0);
+        rc = resp_reader_next(reader, ARL_VERBS, &reply);
+        for (int k = 0; k < 19 && rc == 0; k++)
+            rc = resp_reader_feed(reader, ":1\r\n", 4);
+    }
+    assert_int_equal(rc, RESP_ECAP);
+}
+
+/* ---- broken readers and bad bytes ---- */
+
+static void test_broken_stays_broken(void **state)
+{
+    static const char *const breaking[] = {"?\r\n", "*65\r\n", ":1x\r\n", "$5000\r\n", "$1\r\nabc", ":7\r\n"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(breaking); i++) {
+        struct resp_reader *reader = resp_reader_new(&memory);
+        struct resp_reply reply;
+        int rc;
+
+        assert_non_null(reader);
+        assert_int_equal(resp_reader_feed(reader, breaking[i], strlen(breaking[i])), 0);
+        rc = resp_reader_next(reader, ARL_RENEW, &reply);
+        assert_true(rc == RESP_EPROTOCOL || rc == RESP_ECAP);
+        assert_int_equal(resp_reader_feed(reader, ":1\r\n", 4), rc);
+        assert_int_equal(resp_reader_next(reader, ARL_RENEW, &reply), rc);
+        assert_int_equal(resp_reader_next(reader, ARL_VERBS, &reply), rc);
+        resp_reader_del(reader);
+    }
+}
+
+static void test_nothing_to_read(void **state)
+{
+    struct resp_reader *reader = *state;
+    struct resp_reply reply;
+
+    assert_int_equal(resp_reader_next(reader, ARL_TRY, &reply), 0);
+    assert_int_equal(resp_reader_feed(reader, "", 0), 0);
+    assert_int_equal(resp_reader_next(reader, ARL_TRY, &reply), 0);
+    resp_reader_del(NULL);
+}
+
+/* Feeds bytes in random pieces until they end or the reader breaks. Whatever they are, each reply keeps to
+ * its contract. */
+static void feed_anything(const char *bytes, size_t length, uint64_t *seed)
+{
+    struct resp_reader *reader = resp_reader_new(&memory);
+    struct resp_reply reply;
+    int rc = 0;
+
+    assert_non_null(reader);
+    for (size_t at = 0; at < length && rc >= 0;) {
+        const size_t want = 1 + test_random(seed) % 64;
+        const size_t more = want < length - at ? want : length - at;
+
+        rc = resp_reader_feed(reader, bytes + at, more);
+        at += more;
+        while (rc == 0) {
+            rc = resp_reader_next(reader, (enum arl_verb)(test_random(seed) % (ARL_VERBS + 1)), &reply);
+            if (rc != 1)
+                break;
+            assert_in_range(reply.outcome, ARL_YES, ARL_UNKNOWN);
+            assert_true(reply.error ? reply.error_length <= RESP_LINE_MAX : reply.error_length == 0);
+            rc = 0;
+        }
+    }
+    assert_true(rc == 0 || rc == RESP_EPROTOCOL || rc == RESP_ECAP);
+    resp_reader_del(reader);
+}
+
+static void test_garbage(void **state)
+{
+    static const char likely[] = "+-:$*_#,(=%~>|0123456789\r\n\r\nOK ERRMOVED\0\xff";
+    uint64_t seed = 20;
+
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        char bytes[256];
+
+        for (size_t at = 0; at < sizeof(bytes); at++)
+            bytes[at] =
+                round % 4 == 0 ? (char)test_random(&seed) : likely[test_random(&seed) % (sizeof(likely) - 1)];
+        feed_anything(bytes, 1 + test_random(&seed) % sizeof(bytes), &seed);
+    }
+}
+
+static void test_mutations(void **state)
+{
+    uint64_t seed = 5;
+
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        char bytes[2 * sizeof(stream)];
+        size_t length = sizeof(stream) - 1;
+
+        memcpy(bytes, stream, length);
+        for (uint64_t edits = 1 + test_random(&seed) % 4; edits > 0; edits--) {
+            const size_t at = test_random(&seed) % length;
+            const size_t tail = length - at;
+
+            switch (test_random(&seed) % 4) {
+            case 0:
+                bytes[at] = (char)test_random(&seed);
+                break;
+            case 1: /* cut a piece out */
+                memmove(bytes + at, bytes + at + tail / 2, tail - tail / 2);
+                length -= tail / 2;
+                break;
+            case 2: /* one byte more */
+                memmove(bytes + at + 1, bytes + at, tail);
+                bytes[at] = "0123456789\r\n-$*"[test_random(&seed) % 15];
+                length++;
+                break;
+            default: /* a byte from elsewhere */
+                bytes[at] = stream[test_random(&seed) % (sizeof(stream) - 1)];
+                break;
+            }
+        }
+        feed_anything(bytes, length, &seed);
+    }
+}
+
+static void test_texts_of_errors(void **state)
+{
+    static const int codes[] = {RESP_EPROTOCOL, RESP_ECAP, RESP_ETOOLONG, ARL_ENOMEM};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(codes); i++)
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(resp_strerror(codes[i]), resp_strerror(codes[j]));
+    assert_string_equal(resp_strerror(ARL_ENOMEM), arl_strerror(ARL_ENOMEM));
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_plain_replies),       TEST(test_resp3_replies),   TEST(test_errors),
+        TEST(test_stream_in_pieces),    TEST(test_largest_feeds),   TEST(test_caps),
+        TEST(test_caps_byte_by_byte),   TEST(test_buffer_cap),      TEST(test_endless_nesting),
+        TEST(test_broken_stays_broken), TEST(test_nothing_to_read), TEST(test_garbage),
+        TEST(test_mutations),           TEST(test_texts_of_errors),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
