@@ -24,11 +24,11 @@
 /* ---- errors: negative, text by arl_strerror ---- */
 
 enum {
-    ARL_ENOMEM = -1,    /* the injected allocator gave nothing; the input had no effect */
-    ARL_ENOTHELD = -2,  /* the handle holds no valid lease */
-    ARL_EUNASKED = -3,  /* a reply that no request waits for: drop the connection */
-    ARL_EENTROPY = -4,  /* the injected source of tokens failed */
-    ARL_ECLOSED = -5    /* the engine was closed (arl_engine_close): nothing new is taken on */
+    ARL_ENOMEM = -1,   /* the injected allocator gave nothing; the input had no effect */
+    ARL_ENOTHELD = -2, /* the handle holds no valid lease */
+    ARL_EUNASKED = -3, /* a reply that no request waits for: drop the connection */
+    ARL_EENTROPY = -4, /* the injected source of tokens failed */
+    ARL_ECLOSED = -5   /* the engine was closed (arl_engine_close): nothing new is taken on */
 };
 
 /* Constant text for a code above (or 0); never NULL. */
@@ -124,7 +124,7 @@ enum arl_event_kind {
     ARL_EVENT_ENDED,    /* handle: now ARL_ENDED; see its cause. An owner that releases gets this too */
     ARL_EVENT_ANSWERED, /* ask: see its cause; drop it */
     ARL_EVENT_RESET,    /* the connection must be reset now (no linger), then arl_engine_down */
-    ARL_EVENT_SLOW      /* a lease was over before its reply was read: ttl below the round trip (once per up) */
+    ARL_EVENT_SLOW /* a lease was over before its reply was read: ttl below the round trip (once per up) */
 };
 
 struct arl_event {
@@ -178,8 +178,8 @@ void arl_engine_drop(struct arl_engine *engine, struct arl_handle *handle, arl_n
 
 /* Asks that the lease last at least `ttl` ns from now. 0: *out is answered by an event (ARL_DONE,
  * ARL_NOT_OWNED, ARL_SERVER_ERROR, ARL_NO_ANSWER, ..). ARL_ENOTHELD, ARL_ENOMEM: nothing happened. */
-int arl_engine_extend(struct arl_engine *engine, struct arl_handle *handle, arl_ns ttl, void *owner, arl_ns now,
-                      struct arl_ask **out);
+int arl_engine_extend(struct arl_engine *engine, struct arl_handle *handle, arl_ns ttl, void *owner,
+                      arl_ns now, struct arl_ask **out);
 
 /* Asks whether anybody holds the key. Answered by an event: ARL_DONE (somebody does), ARL_NOT_OWNED (nobody). */
 int arl_engine_peek(struct arl_engine *engine, const char *key, size_t key_length, void *owner, arl_ns now,
@@ -241,6 +241,7 @@ void arl_handle_set_owner(struct arl_handle *handle, void *owner);
 void *arl_handle_owner(const struct arl_handle *handle);
 /* The token of the lease held (valid until the next input), or NULL when none is (WAITING, ENDED). */
 const uint8_t *arl_handle_token(const struct arl_handle *handle);
-const char *arl_handle_key(const struct arl_handle *handle, size_t *length); /* valid while not ENDED, else NULL */
+const char *arl_handle_key(const struct arl_handle *handle,
+                           size_t *length); /* valid while not ENDED, else NULL */
 
 #endif
