@@ -99,14 +99,20 @@ def test_the_choice_of_hiredis_is_checked(tree: Path) -> None:
 
 def test_the_source_package_holds_what_a_build_reads(tree: Path) -> None:
     run = subprocess.run(
-        [sys.executable, "setup.py", "--quiet", "sdist"], cwd=tree, capture_output=True, text=True, timeout=120
+        [sys.executable, "setup.py", "--quiet", "sdist"],
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert run.returncode == 0, run.stderr
     (archive,) = (tree / "dist").glob("*.tar.gz")
     with tarfile.open(archive) as members:
         shipped = {str(Path(*Path(name).parts[1:])) for name in members.getnames()}
     wanted = {str(path.relative_to(ROOT)) for path in (ROOT / "src").rglob("*.[ch]")}
-    wanted |= {str(path.relative_to(ROOT)) for path in (ROOT / "aioredlock_c").glob("*.py*") if path.is_file()}
+    wanted |= {
+        str(path.relative_to(ROOT)) for path in (ROOT / "aioredlock_c").glob("*.py*") if path.is_file()
+    }
     wanted |= {"aioredlock_c/py.typed", "setup.py", "pyproject.toml", "LICENSE", "README.md"}
     assert wanted <= shipped
     assert not [name for name in shipped if "hiredis/" in name or name.endswith((".so", ".o"))]
@@ -114,7 +120,9 @@ def test_the_source_package_holds_what_a_build_reads(tree: Path) -> None:
 
 def test_without_the_extension_the_import_says_what_to_do(tree: Path) -> None:
     program = f"import sys; sys.path.insert(0, {str(tree)!r}); import aioredlock_c"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tree, timeout=60)
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tree, timeout=60
+    )
     assert run.returncode != 0
     last = run.stderr.strip().splitlines()[-1]
     assert last.startswith("ImportError") and "make build" in last
