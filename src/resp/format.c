@@ -123,8 +123,6 @@ static int buffer_reserve(struct resp_buffer *buffer, size_t more)
 
     if (buffer->capacity - buffer->length >= more)
         return 0;
-    if (more > SIZE_MAX / 2 - buffer->length)
-        return ARL_ENOMEM;
     while (capacity - buffer->length < more)
         capacity *= 2;
     data = buffer->memory->alloc(buffer->memory->ctx, capacity);

@@ -1,8 +1,8 @@
 /* test_resp_memory.c - the k-th allocation fails, for every k: nothing crashes, leaks or is left half done.
  *
  * Our own allocations go through struct resp_memory. hiredis takes its own: 1.x lets its allocator be
- * replaced; for 0.14 malloc itself is (glibc, and no sanitizer, which brings its own). Elsewhere with 0.14
- * only our own allocations fail. */
+ * replaced; for 0.14 malloc itself is (glibc, and neither a sanitizer nor valgrind, which bring their own).
+ * Elsewhere with 0.14 only our own allocations fail. */
 #include "resp_support.h"
 
 #include "resp/hiredis_shim.h"
