@@ -64,7 +64,7 @@ def refusal(path: Path, bracket: str, name: str) -> str | None:
         return None if floor == "resp" else "only resp sees hiredis"
     if floor == "core" and name not in PURE:
         return "core draws on pure headers of C11 alone"
-    if floor == "resp" and name not in PURE | {"stdarg.h", "stdio.h", "sys/types.h", "sys/time.h"}:
+    if floor == "resp" and name not in PURE | {"ctype.h", "stdarg.h", "stdio.h", "sys/types.h", "sys/time.h"}:
         return "resp neither talks to sockets nor starts threads"
     return None
 
