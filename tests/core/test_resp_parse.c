@@ -433,6 +433,7 @@ static void test_buffer_cap(void **state)
         bytes[at] = ":1\r\n"[at % 4];
     assert_int_equal(resp_reader_feed(reader, bytes, sizeof(bytes)), 0);
     assert_int_equal(resp_reader_feed(reader, bytes, 1), RESP_ECAP);
+    assert_int_equal(resp_reader_feed(reader, bytes, 0), RESP_ECAP);
 }
 
 /* Endless elements: caught by the count, though hiredis keeps none of them. */
@@ -470,6 +471,33 @@ static void test_broken_stays_broken(void **state)
         assert_int_equal(resp_reader_feed(reader, ":1\r\n", 4), rc);
         assert_int_equal(resp_reader_next(reader, ARL_RENEW, &reply), rc);
         assert_int_equal(resp_reader_next(reader, ARL_VERBS, &reply), rc);
+        resp_reader_del(reader);
+    }
+}
+
+/* Nothing of a reply is left over for the next one. */
+static void test_replies_are_apart(void **state)
+{
+    static const struct {
+        enum arl_verb verb;
+        const char *first, *second;
+    } rows[] = {
+        {ARL_RENEW, ":1\r\n", "$1\r\n0\r\n"},
+        {ARL_TRY, "+OK\r\n", "*1\r\n+OK\r\n"},
+        {ARL_TRY, "$-1\r\n", "+no\r\n"},
+        {ARL_TRY, "-BUSY\r\n", "+no\r\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct resp_reader *reader = resp_reader_new(&memory);
+        struct resp_reply reply;
+
+        assert_non_null(reader);
+        assert_int_equal(resp_reader_feed(reader, rows[i].first, strlen(rows[i].first)), 0);
+        assert_int_equal(resp_reader_feed(reader, rows[i].second, strlen(rows[i].second)), 0);
+        assert_int_equal(resp_reader_next(reader, rows[i].verb, &reply), 1);
+        assert_int_equal(resp_reader_next(reader, rows[i].verb, &reply), RESP_EPROTOCOL);
         resp_reader_del(reader);
     }
 }
@@ -581,11 +609,21 @@ static void test_texts_of_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_plain_replies),       TEST(test_resp3_replies),   TEST(test_errors),
-        TEST(test_stream_in_pieces),    TEST(test_largest_feeds),   TEST(test_caps),
-        TEST(test_caps_byte_by_byte),   TEST(test_buffer_cap),      TEST(test_endless_nesting),
-        TEST(test_broken_stays_broken), TEST(test_nothing_to_read), TEST(test_garbage),
-        TEST(test_mutations),           TEST(test_texts_of_errors),
+        TEST(test_plain_replies),
+        TEST(test_resp3_replies),
+        TEST(test_errors),
+        TEST(test_stream_in_pieces),
+        TEST(test_largest_feeds),
+        TEST(test_caps),
+        TEST(test_caps_byte_by_byte),
+        TEST(test_buffer_cap),
+        TEST(test_endless_nesting),
+        TEST(test_broken_stays_broken),
+        TEST(test_replies_are_apart),
+        TEST(test_nothing_to_read),
+        TEST(test_garbage),
+        TEST(test_mutations),
+        TEST(test_texts_of_errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
