@@ -10,6 +10,8 @@ import redis.asyncio
 
 from support.servers import Server
 
+Client = redis.asyncio.Redis
+
 
 def on_server(key: object) -> str:
     """The name that a lock's key has on the server."""
@@ -46,3 +48,13 @@ def value_of(server: Server, key: object) -> str | None:
     """The value of a lock's key on the server, or None."""
     value = server.admin().get(on_server(key))
     return None if value is None else str(value)
+
+
+def held_by_another(server: Server, key: object, seconds: float = 60) -> None:
+    """Somebody else holds the lock from now on, whoever held it before."""
+    server.admin().set(on_server(key), "another", px=int(seconds * 1000))
+
+
+def free(server: Server, key: object) -> None:
+    """Nobody holds the lock any more."""
+    server.admin().delete(on_server(key))

@@ -27,6 +27,12 @@ def start(source: str, *arguments: object, flags: tuple[str, ...] = STRICT) -> s
     return subprocess.Popen(command, env=environment(), stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
+def run_file(path: Path, *arguments: object, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Runs the program in a file, warnings being errors; multiprocessing needs the file."""
+    command = [sys.executable, *STRICT, str(path), *map(str, arguments)]
+    return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=timeout)
+
+
 def run_program(
     source: str, *arguments: object, flags: tuple[str, ...] = STRICT, timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
@@ -36,7 +42,7 @@ def run_program(
 
 
 def run_clean(source: str, *arguments: object, timeout: float = 60) -> str:
-    """Runs a program that must end well and, warnings being errors, say nothing on stderr; gives its stdout."""
+    """Runs a program that must end well and say nothing on stderr (warnings are errors); gives its stdout."""
     done = run_program(source, *arguments, timeout=timeout)
     assert (done.returncode, done.stderr) == (0, ""), f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout

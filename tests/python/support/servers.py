@@ -1,4 +1,4 @@
-"""Real servers for the tests, each private: own directory, free TCP port and Unix socket, nothing persisted."""
+"""Real servers for the tests, each private: own directory, TCP port and Unix socket, nothing persisted."""
 
 from __future__ import annotations
 
