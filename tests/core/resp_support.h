@@ -1,4 +1,5 @@
-/* resp_support.h - memory for the tests of resp: counts what is out, and fails the k-th allocation. */
+/* resp_support.h - what the tests of resp share: memory that counts what is out and fails the k-th allocation,
+ * and a reader for a single reply. */
 #ifndef RESP_SUPPORT_H
 #define RESP_SUPPORT_H
 
@@ -11,7 +12,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "resp/format.h"
+#include "resp/parse.h"
+
+#define COUNT_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
 
 struct test_memory {
     long fail_at; /* the allocation that fails, counted from 1; 0: none */
@@ -54,6 +57,27 @@ static inline uint64_t test_random(uint64_t *state)
     *state ^= *state << 25;
     *state ^= *state >> 27;
     return *state * 0x2545F4914F6CDD1DULL;
+}
+
+/* Feeds a fresh reader with all at once; returns what resp_reader_next says first. The text of an error is
+ * valid until the next call. */
+static inline int test_read_once(const struct resp_memory *memory, enum arl_verb awaited, const char *bytes,
+                                 size_t length, struct resp_reply *reply)
+{
+    static char text[RESP_LINE_MAX];
+    struct resp_reader *reader = resp_reader_new(memory);
+    int rc;
+
+    assert_non_null(reader);
+    rc = resp_reader_feed(reader, bytes, length);
+    if (rc == 0)
+        rc = resp_reader_next(reader, awaited, reply);
+    if (rc == 1 && reply->error) {
+        memcpy(text, reply->error, reply->error_length);
+        reply->error = text;
+    }
+    resp_reader_del(reader);
+    return rc;
 }
 
 #endif

@@ -71,7 +71,7 @@ static void test_plain_commands(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct arl_request_view request = request_of(rows[i].verb, false);
 
         assert_bytes(&request, rows[i].bytes, strlen(rows[i].bytes));
@@ -93,7 +93,7 @@ static void test_scripts(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         for (int whole = 0; whole <= 1; whole++) {
             const struct arl_request_view request = request_of(rows[i].verb, whole);
             const struct resp_script *script = resp_script_of(rows[i].verb);
@@ -129,7 +129,7 @@ static void test_ttl_is_whole_milliseconds_rounded_up(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct arl_request_view request = request_of(ARL_TRY, false);
         struct resp_buffer out = {.memory = &memory};
         char tail[64];

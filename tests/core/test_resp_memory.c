@@ -6,7 +6,6 @@
 #include "resp_support.h"
 
 #include "resp/hiredis_shim.h"
-#include "resp/parse.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
