@@ -79,7 +79,7 @@ struct arl_request_view {
     arl_ns ttl;           /* ns, for TRY and RENEW; else 0 */
 };
 
-/* What a reply says, whatever the verb. Which reply is which outcome: resp/parse.c's table. */
+/* What a reply says, whatever the verb. Which reply is which outcome: resp/outcome.c's table. */
 enum arl_outcome {
     ARL_YES,          /* set; mine and renewed; mine and deleted; K exists */
     ARL_NO,           /* K is taken; not mine; not mine; K does not exist */

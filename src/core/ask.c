@@ -4,6 +4,7 @@
 
 #include "mem.h"
 #include "token.h"
+#include "hold.h"
 #include "waitq.h"
 
 static struct arl_ask *new_ask(struct arl_engine *engine, enum arl_verb verb, const char *key,
@@ -110,7 +111,7 @@ static void answer(struct arl_engine *engine, struct arl_ask *ask, enum arl_outc
     case ARL_NO:
     case ARL_WRONG_TYPE:
         if (queue != NULL)
-            arl_waitq_lose(engine, queue, true, now); /* ends this ask too */
+            arl_hold_lose(engine, queue, true, now); /* ends this ask too */
         else
             end(engine, ask, ARL_NOT_OWNED);
         break;

@@ -1,6 +1,7 @@
 #include "claim.h"
 
 #include "settle.h"
+#include "hold.h"
 #include "waitq.h"
 
 void arl_claim_init(struct arl_claim *claim)
@@ -84,7 +85,7 @@ int arl_claim_step(struct arl_engine *engine, struct arl_waitq *queue, arl_ns no
         return 0;
     if (claim->state == ARL_CLAIM_DOUBT)
         queue_doubt(engine, claim);
-    else if (claim->state == ARL_CLAIM_IDLE && !arl_waitq_pauses(queue, now) && try_is_due(queue, now))
+    else if (claim->state == ARL_CLAIM_IDLE && !arl_hold_pauses(queue, now) && try_is_due(queue, now))
         return queue_try(engine, queue);
     return 0;
 }
@@ -175,7 +176,7 @@ static void granted(struct arl_engine *engine, struct arl_waitq *queue, const st
     if (now < arl_lease_belief(request->sent_at, request->ttl)) {
         queue->claim.failed = 0;
         queue->claim.busy = false;
-        arl_waitq_granted(engine, queue, token, request->sent_at, request->ttl, now);
+        arl_hold_granted(engine, queue, token, request->sent_at, request->ttl, now);
         return;
     }
     /* Over before its reply was read: never held, and a failed try (rule 1). */

@@ -1,6 +1,7 @@
 #include "engine.h"
 
 #include "ask.h"
+#include "hold.h"
 #include "mem.h"
 #include "settle.h"
 #include "waitq.h"
@@ -93,7 +94,7 @@ static void close_queue(struct arl_engine *engine, struct arl_waitq *queue, arl_
     struct arl_handle *holder = queue->holder;
     arl_waitq_fail(engine, queue, ARL_CLOSED);
     if (holder != NULL) {
-        arl_waitq_leave(engine, queue, NULL, now);
+        arl_hold_leave(engine, queue, NULL, now);
         arl_handle_end(engine, holder, ARL_CLOSED);
     }
     arl_waitq_step(engine, queue, now);
@@ -259,7 +260,7 @@ arl_ns arl_engine_remaining(struct arl_engine *engine, struct arl_handle *handle
     struct arl_waitq *queue = handle->queue;
     if (now < queue->lease.valid_until)
         return queue->lease.valid_until - now;
-    arl_waitq_lose(engine, queue, false, now);
+    arl_hold_lose(engine, queue, false, now);
     arl_waitq_step(engine, queue, now);
     return 0;
 }
@@ -270,7 +271,7 @@ int arl_engine_release(struct arl_engine *engine, struct arl_handle *handle, arl
         return ARL_ENOTHELD;
     struct arl_waitq *queue = handle->queue;
     arl_notice_withdraw(&handle->notice);
-    if (arl_waitq_leave(engine, queue, handle, now)) {
+    if (arl_hold_leave(engine, queue, handle, now)) {
         arl_handle_end(engine, handle, ARL_DONE);
         arl_notice_withdraw(&handle->notice);
     } else {
@@ -289,10 +290,10 @@ void arl_engine_drop(struct arl_engine *engine, struct arl_handle *handle, arl_n
         break;
     case ARL_GRANTED:
     case ARL_HELD:
-        if (arl_waitq_is_held(queue, now))
-            arl_waitq_leave(engine, queue, NULL, now);
+        if (arl_hold_is_valid(queue, now))
+            arl_hold_leave(engine, queue, NULL, now);
         else
-            arl_waitq_drop_lost(engine, queue);
+            arl_hold_drop_lost(engine, queue);
         break;
     case ARL_RELEASING:
         handle->releasing->releaser = NULL;
@@ -329,12 +330,6 @@ void arl_engine_drop_ask(struct arl_engine *engine, struct arl_ask *ask)
 
 /* ---- inputs of the connection ---- */
 
-static void up_queue(struct arl_engine *engine, struct arl_waitq *queue, arl_ns now)
-{
-    arl_waitq_up(queue, now);
-    arl_waitq_step(engine, queue, now);
-}
-
 void arl_engine_up(struct arl_engine *engine, arl_ns now)
 {
     engine->up = true;
@@ -342,14 +337,8 @@ void arl_engine_up(struct arl_engine *engine, arl_ns now)
     engine->slow_wanted = engine->slow_told = false;
     arl_settle_up(engine);
     arl_ask_up(engine);
-    each_queue(engine, up_queue, now);
+    each_queue(engine, arl_waitq_up, now);
     engine->outbox.recovering = true;
-}
-
-static void down_queue(struct arl_engine *engine, struct arl_waitq *queue, arl_ns now)
-{
-    (void)engine;
-    arl_waitq_down(queue, now);
 }
 
 void arl_engine_down(struct arl_engine *engine, arl_ns now)
@@ -358,7 +347,7 @@ void arl_engine_down(struct arl_engine *engine, arl_ns now)
         return;
     engine->up = false;
     engine->reset_wanted = engine->reset_told = false;
-    each_queue(engine, down_queue, now);
+    each_queue(engine, arl_waitq_down, now);
     for (struct arl_link *link = engine->settles.next; link != &engine->settles; link = link->next)
         arl_settle_down(engine, ARL_OF(link, struct arl_token, settle), now);
     for (struct arl_link *link = engine->asks.next; link != &engine->asks; link = link->next)
@@ -369,7 +358,7 @@ void arl_engine_down(struct arl_engine *engine, arl_ns now)
 
 static void unreachable_queue(struct arl_engine *engine, struct arl_waitq *queue, arl_ns now)
 {
-    if (!arl_waitq_is_held(queue, now)) /* behind a valid lease of ours they can still be served */
+    if (!arl_hold_is_valid(queue, now)) /* behind a valid lease of ours they can still be served */
         arl_waitq_fail(engine, queue, ARL_UNREACHABLE);
     arl_waitq_step(engine, queue, now);
 }
@@ -379,66 +368,6 @@ void arl_engine_unreachable(struct arl_engine *engine, arl_ns now)
     arl_ask_fail(engine, ARL_UNREACHABLE);
     arl_settle_fail(engine, ARL_UNREACHABLE);
     each_queue(engine, unreachable_queue, now);
-}
-
-enum arl_verb arl_engine_awaited(const struct arl_engine *engine)
-{
-    const struct arl_request *request = arl_outbox_oldest(&engine->outbox);
-    return request != NULL ? (enum arl_verb)request->verb : ARL_VERBS;
-}
-
-/* An answer about a token: to its claim, its lease or its settle. */
-static void token_answered(struct arl_engine *engine, struct arl_token *token, struct arl_request *request,
-                           enum arl_outcome outcome, arl_ns now)
-{
-    struct arl_waitq *queue = token->queue;
-    if (queue == NULL) { /* forgotten meanwhile */
-        arl_token_collect(engine, token);
-        return;
-    }
-    const struct arl_request answered = *request;
-    switch ((enum arl_purpose)request->purpose) {
-    case ARL_FOR_CLAIM_TRY:
-        arl_claim_try_answered(engine, queue, outcome, &answered, now);
-        break;
-    case ARL_FOR_CLAIM_DOUBT:
-        if (queue->claim.token != token)
-            return; /* settled otherwise meanwhile */
-        arl_claim_doubt_answered(engine, queue, outcome, &answered, now);
-        break;
-    case ARL_FOR_LEASE:
-        arl_waitq_renewed(engine, token, outcome, &answered, now);
-        break;
-    case ARL_FOR_SETTLE:
-        arl_settle_answered(engine, token, outcome, now); /* steps its wait queue itself */
-        return;
-    case ARL_FOR_ASK:
-        break;
-    }
-    arl_waitq_step(engine, queue, now);
-}
-
-int arl_engine_reply(struct arl_engine *engine, enum arl_outcome outcome, arl_ns now)
-{
-    struct arl_request *request = arl_outbox_answered(&engine->outbox);
-    if (request == NULL)
-        return ARL_EUNASKED;
-    switch ((enum arl_purpose)request->purpose) {
-    case ARL_FOR_CLAIM_TRY:
-    case ARL_FOR_SETTLE:
-        token_answered(engine, ARL_OF(request, struct arl_token, main), request, outcome, now);
-        break;
-    case ARL_FOR_CLAIM_DOUBT:
-    case ARL_FOR_LEASE:
-        token_answered(engine, ARL_OF(request, struct arl_token, renew), request, outcome, now);
-        break;
-    case ARL_FOR_ASK: {
-        const struct arl_request answered = *request;
-        arl_ask_answered(engine, ARL_OF(request, struct arl_ask, request), outcome, &answered, now);
-        break;
-    }
-    }
-    return 0;
 }
 
 /* ---- time ---- */
@@ -487,71 +416,6 @@ arl_ns arl_engine_deadline(const struct arl_engine *engine)
 {
     arl_ns at = arl_ns_min(arl_timers_deadline(&engine->timers), reply_deadline(engine));
     return arl_ns_min(at, arl_ask_deadline(engine));
-}
-
-/* ---- requests ---- */
-
-static void sent(struct arl_engine *engine, struct arl_request *request, arl_ns now,
-                 struct arl_request_view *out)
-{
-    struct arl_token *token = NULL;
-    switch ((enum arl_purpose)request->purpose) {
-    case ARL_FOR_CLAIM_TRY:
-        token = ARL_OF(request, struct arl_token, main);
-        arl_claim_sent(token->queue, request, now);
-        break;
-    case ARL_FOR_CLAIM_DOUBT:
-        token = ARL_OF(request, struct arl_token, renew);
-        arl_claim_sent(token->queue, request, now);
-        break;
-    case ARL_FOR_LEASE:
-        token = ARL_OF(request, struct arl_token, renew);
-        arl_waitq_renewal_sent(engine, token, request, now);
-        break;
-    case ARL_FOR_SETTLE:
-        token = ARL_OF(request, struct arl_token, main);
-        request->ttl = 0;
-        arl_settle_sent(token, now);
-        break;
-    case ARL_FOR_ASK: {
-        struct arl_ask *ask = ARL_OF(request, struct arl_ask, request);
-        request->ttl = ask->ttl;
-        token = ask->token;
-        out->key = ask->key;
-        out->key_length = ask->key_length;
-        if (token != NULL)
-            arl_token_may_live(token, arl_ns_add(now, ask->ttl));
-        break;
-    }
-    }
-    if (token != NULL) {
-        out->token = token->id;
-        out->key = token->queue->slot.key;
-        out->key_length = token->queue->slot.key_length;
-    }
-}
-
-bool arl_engine_next_request(struct arl_engine *engine, arl_ns now, struct arl_request_view *out)
-{
-    struct arl_request *request = engine->up ? arl_outbox_peek(&engine->outbox) : NULL;
-    if (request == NULL)
-        return false;
-    *out = (struct arl_request_view){.verb = (enum arl_verb)request->verb,
-                                     .whole_script = request->whole_script};
-    arl_outbox_sent(&engine->outbox, request, now);
-    sent(engine, request, now, out);
-    out->ttl = request->ttl;
-    return true;
-}
-
-bool arl_engine_has_request(const struct arl_engine *engine)
-{
-    return engine->up && arl_outbox_peek(&engine->outbox) != NULL;
-}
-
-size_t arl_engine_unanswered(const struct arl_engine *engine)
-{
-    return engine->outbox.unanswered_count;
 }
 
 bool arl_engine_wants_connection(const struct arl_engine *engine)

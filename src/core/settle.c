@@ -1,6 +1,7 @@
 #include "settle.h"
 
 #include "engine.h"
+#include "hold.h"
 #include "waitq.h"
 
 /* So long (ns) until a server that was busy is asked again. */
@@ -42,7 +43,7 @@ static void finish(struct arl_engine *engine, struct arl_token *token, arl_ns no
 static void done(struct arl_token *token, arl_ns now)
 {
     if (token->starts_pause)
-        arl_waitq_pause_starts(token->queue, now);
+        arl_hold_pause_starts(token->queue, now);
     token->starts_pause = false;
 }
 

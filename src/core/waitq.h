@@ -13,11 +13,6 @@
 #include "timers.h"
 #include "token.h"
 
-/* The first turn (ns), how it grows while K is found free after each pause, and up to what. */
-#define ARL_TURN_FIRST (50 * ARL_MS)
-#define ARL_TURN_GROWN(turn) ((turn) / 10 * 13)
-#define ARL_TURN_LAST (800 * ARL_MS)
-
 struct arl_handle {
     struct arl_link link;    /* among the waiters while ARL_WAITING */
     struct arl_waitq *queue; /* NULL once ARL_ENDED */
@@ -72,16 +67,17 @@ void arl_waitq_step(struct arl_engine *engine, struct arl_waitq *queue, arl_ns n
 /* Its timer fired: does what is due, then steps. */
 void arl_waitq_tick(struct arl_engine *engine, struct arl_waitq *queue, arl_ns now);
 
-struct arl_handle *arl_waitq_head(const struct arl_waitq *queue);
+/* Sets its timer for the earliest of what concerns it. */
+void arl_waitq_arm(struct arl_engine *engine, struct arl_waitq *queue);
 
-/* A pause of the turn is to come or runs at `now`: no TRY. */
-bool arl_waitq_pauses(const struct arl_waitq *queue, arl_ns now);
+/* The connection is gone (before the outbox forgets what was unanswered; step later). / It stands again. */
+void arl_waitq_down(struct arl_engine *engine, struct arl_waitq *queue, arl_ns now);
+void arl_waitq_up(struct arl_engine *engine, struct arl_waitq *queue, arl_ns now);
+
+struct arl_handle *arl_waitq_head(const struct arl_waitq *queue);
 
 /* One waiter with documented tries: its schedule and the wait queue's are one. */
 bool arl_waitq_is_unified(const struct arl_waitq *queue);
-
-/* Schedule time (ns) at `now`: how long K was known to be held while this wait queue existed. */
-arl_ns arl_waitq_schedule_time(const struct arl_waitq *queue, arl_ns now);
 
 /* Does the handle count tries by the documented schedule? */
 bool arl_handle_has_schedule(const struct arl_handle *handle);
@@ -91,6 +87,9 @@ bool arl_handle_has_schedule(const struct arl_handle *handle);
 /* ARL_WAITING, at the end of the queue. Room for its timers must have been reserved. */
 void arl_waitq_join(struct arl_engine *engine, struct arl_waitq *queue, struct arl_handle *handle,
                     arl_ns now);
+
+/* ARL_WAITING again, at the head: it was granted a lease that was over before its task ran (rule 1). */
+void arl_waitq_rejoin(struct arl_engine *engine, struct arl_waitq *queue, struct arl_handle *handle);
 
 /* Out of the waiters; the state is the caller's to set. */
 void arl_waitq_unlink(struct arl_engine *engine, struct arl_handle *handle);
@@ -106,40 +105,5 @@ void arl_handle_end(struct arl_engine *engine, struct arl_handle *handle, enum a
 
 /* Every waiter ends as `cause`. */
 void arl_waitq_fail(struct arl_engine *engine, struct arl_waitq *queue, enum arl_cause cause);
-
-/* ---- the lease ---- */
-
-bool arl_waitq_is_held(const struct arl_waitq *queue, arl_ns now); /* a holder, and its lease valid */
-
-/* The server granted the claim's token; its command was written at sent_at for ttl. Takes the token over. */
-void arl_waitq_granted(struct arl_engine *engine, struct arl_waitq *queue, struct arl_token *token,
-                       arl_ns sent_at, arl_ns ttl, arl_ns now);
-
-/* The holder leaves: hands on (true) or owes RELEASE (false), answered to `releaser` if not NULL. The
- * holder's own state is the caller's to set. The lease must be valid. */
-bool arl_waitq_leave(struct arl_engine *engine, struct arl_waitq *queue, struct arl_handle *releaser,
-                     arl_ns now);
-
-/* The lease is over: `told` by the server (not ours), or else by time (RELEASE is owed). The holder is
- * lost, or, where it had not confirmed, waits again at the head. */
-void arl_waitq_lose(struct arl_engine *engine, struct arl_waitq *queue, bool told, arl_ns now);
-
-/* As above by time, where the holder itself has gone already: nobody is told. */
-void arl_waitq_drop_lost(struct arl_engine *engine, struct arl_waitq *queue);
-
-/* The renewal is written now: it asks for the holder's ex, and its deadline is to be watched. */
-void arl_waitq_renewal_sent(struct arl_engine *engine, struct arl_token *token, struct arl_request *request,
-                            arl_ns now);
-
-/* Answer to a renewal of the lease, or of a former one of `token`. */
-void arl_waitq_renewed(struct arl_engine *engine, struct arl_token *token, enum arl_outcome outcome,
-                       const struct arl_request *request, arl_ns now);
-
-/* The connection is gone (before the outbox forgets what was unanswered). / It stands again. */
-void arl_waitq_down(struct arl_waitq *queue, arl_ns now);
-void arl_waitq_up(struct arl_waitq *queue, arl_ns now);
-
-/* The RELEASE that a pause waits for is answered or given up. */
-void arl_waitq_pause_starts(struct arl_waitq *queue, arl_ns now);
 
 #endif

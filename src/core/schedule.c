@@ -1,0 +1,55 @@
+#include "schedule.h"
+
+#include "hold.h"
+#include "waitq.h"
+
+/* A try that is only counted takes at least this long (ns), as a round trip would: pauses may be 0. */
+#define TRY_COSTS ARL_MS
+
+arl_ns arl_schedule_time(const struct arl_waitq *queue, arl_ns now)
+{
+    if (queue->schedule_since == ARL_NEVER)
+        return queue->schedule_passed;
+    return queue->schedule_passed + (now - queue->schedule_since);
+}
+
+void arl_schedule_run(const struct arl_engine *engine, struct arl_waitq *queue, arl_ns now)
+{
+    bool known_held =
+        arl_hold_is_valid(queue, now) || (queue->holder == NULL && engine->up && queue->claim.busy &&
+                                          queue->claim.state == ARL_CLAIM_IDLE && queue->pause_until == 0);
+    if (known_held && queue->schedule_since == ARL_NEVER) {
+        queue->schedule_since = now;
+    } else if (!known_held && queue->schedule_since != ARL_NEVER) {
+        queue->schedule_passed = arl_schedule_time(queue, now);
+        queue->schedule_since = ARL_NEVER;
+    }
+}
+
+void arl_schedule_count(struct arl_engine *engine, struct arl_waitq *queue, arl_ns now)
+{
+    struct arl_timer *first;
+    arl_ns passed = arl_ns_add(arl_schedule_time(queue, now), ARL_EARLY);
+    while (queue->schedule_since != ARL_NEVER && (first = arl_timers_first(&queue->schedule)) != NULL &&
+           first->at <= passed) {
+        struct arl_handle *handle = ARL_OF(first, struct arl_handle, schedule);
+        if (handle->failed >= handle->tries) {
+            arl_handle_end(engine, handle, ARL_GAVE_UP);
+        } else if (queue->holder == NULL && arl_waitq_is_unified(queue)) {
+            arl_timers_unset(&queue->schedule, first); /* the claim sees that its try is due */
+        } else {
+            arl_ns pause =
+                arl_backoff_pause(&engine->random, handle->failed, handle->sleep_low, handle->sleep_high);
+            handle->failed++;
+            arl_timers_set(&queue->schedule, first, arl_ns_add(first->at, arl_ns_max(pause, TRY_COSTS)));
+        }
+    }
+}
+
+arl_ns arl_schedule_deadline(const struct arl_waitq *queue)
+{
+    if (queue->schedule_since == ARL_NEVER)
+        return ARL_NEVER;
+    arl_ns first = arl_timers_deadline(&queue->schedule);
+    return first == ARL_NEVER ? ARL_NEVER : arl_ns_add(queue->schedule_since, first - queue->schedule_passed);
+}
