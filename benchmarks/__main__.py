@@ -15,25 +15,34 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import table
-from benchmarks.bench import ROOT, Bench, Row, WorkerFailed
+from benchmarks.bench import ROOT, Bench, Row, WorkerError
 from benchmarks.scenarios import ORDER
 from benchmarks.server import find_server
 
 RESULTS = ROOT / "benchmarks" / "results.json"
+PARTIAL = ROOT / "build" / "benchmarks.json"
 CHART = ROOT / "docs" / "_static" / "benchmarks.svg"
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help=f"which to run; all of: {', '.join(ORDER)}")
-    parser.add_argument("--quick", action="store_true", help="few and short rounds: shows that all runs, proves little")
-    parser.add_argument("--output", type=Path, default=RESULTS, help="where the JSON goes (%(default)s)")
+    parser.add_argument(
+        "scenarios", nargs="*", metavar="SCENARIO", help=f"which to run; all of: {', '.join(ORDER)}"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="few and short rounds: shows that all runs, proves little"
+    )
+    parser.add_argument("--output", type=Path, help=f"where the JSON goes ({RESULTS}; of a part: {PARTIAL})")
     parser.add_argument("--chart", type=Path, default=CHART, help="where the chart goes (%(default)s)")
-    parser.add_argument("--redraw", action="store_true", help="run nothing; draw the chart anew from the JSON")
+    parser.add_argument(
+        "--redraw", action="store_true", help="run nothing; draw the chart anew from the JSON"
+    )
     options = parser.parse_args()
     unknown = sorted(set(options.scenarios) - set(ORDER))
     if unknown:
         parser.error(f"no such scenario: {', '.join(unknown)}")
+    options.whole = not options.quick and set(options.scenarios) in (set(), set(ORDER))
+    options.output = options.output or (RESULTS if options.whole else PARTIAL)
     return options
 
 
@@ -44,7 +53,7 @@ def main() -> int:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps(results, indent=1) + "\n")
         print(f"\nfigures: {options.output}")
-        if options.quick or set(options.scenarios) not in (set(), set(ORDER)):
+        if not options.whole:
             return 0  # a chart is drawn from a whole run only
     from benchmarks import chart
 
@@ -54,7 +63,7 @@ def main() -> int:
 
 
 def run_all(names: list[str], bench: Bench) -> dict[str, Any]:
-    """Runs and prints; gives what goes into the JSON. A scenario that cannot be run does not stop the others."""
+    """Runs and prints; gives what goes into the JSON. One that cannot be run does not stop the others."""
     rows: list[tuple[str, Row | None]] = []
     results: dict[str, Any] = {"machine": machine(), "quick": bench.quick, "scenarios": {}}
     for name in names:
@@ -62,7 +71,7 @@ def run_all(names: list[str], bench: Bench) -> dict[str, Any]:
         begin = time.monotonic()
         try:
             row = scenario.run(bench)
-        except (WorkerFailed, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        except (WorkerError, OSError, RuntimeError, subprocess.SubprocessError) as error:
             rows.append((scenario.TITLE, None))
             results["scenarios"][name] = {"title": scenario.TITLE, "error": str(error)}
             print(f"{scenario.TITLE}: failed to run: {error}\n", flush=True)

@@ -50,7 +50,7 @@ class Row:
         return all(check.met for check in self.checks if check.judged)
 
 
-class WorkerFailed(RuntimeError):
+class WorkerError(RuntimeError):
     """A worker ended without a result; the text says what it wrote to stderr."""
 
 
@@ -75,7 +75,7 @@ class Bench:
 
     @functools.cached_property
     def placements(self) -> dict[str, Placement]:
-        """`two`: a core for each side. `one`: both sides on the same core. `free`: wherever the system likes."""
+        """`two`: a core for each side; `one`: the same core for both; `free`: wherever the system likes."""
         cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         none: frozenset[int] = frozenset()
         one = frozenset(cpus[:1])
@@ -91,20 +91,33 @@ class Bench:
         with servers.running(self.placements[placement].server) as server:
             yield server
 
-    def worker(self, function: str, placement: str = "two", *, timeout: float = 120.0,
-               python: str = sys.executable, env: dict[str, str] | None = None, **arguments: Any) -> Any:
-        """Calls `module:function` of this package in a fresh process on the client's core; its result is JSON."""
+    def worker(
+        self,
+        function: str,
+        placement: str = "two",
+        *,
+        timeout: float = 120.0,
+        python: str = sys.executable,
+        env: dict[str, str] | None = None,
+        **arguments: Any,
+    ) -> Any:
+        """Calls `module:function` of this package in a fresh process on the client's core."""
         with servers.pinned(self.placements[placement].client):
             process = subprocess.Popen(
                 [python, "-m", "benchmarks.worker", function],
-                cwd=ROOT, env={**os.environ, **(env or {})}, text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                cwd=ROOT,
+                env={**os.environ, **(env or {})},
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
         try:
             out, err = process.communicate(json.dumps(arguments), timeout=timeout)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
-            raise WorkerFailed(f"{function}: no result within {timeout:g} s") from None
+            raise WorkerError(f"{function}: no result within {timeout:g} s") from None
         if process.returncode:
-            raise WorkerFailed(f"{function}: {err.strip()[-2000:]}")
+            raise WorkerError(f"{function}: {err.strip()[-2000:]}")
         return json.loads(out.splitlines()[-1])

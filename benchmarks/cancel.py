@@ -19,7 +19,7 @@ def descriptors() -> int:
 
 
 async def cancel(crowd: list[Coroutine[Any, Any, None]], turns: int) -> float:
-    """Starts all, lets them come to rest, cancels all: seconds from the first cancel to the last task's end."""
+    """Starts all, lets them come to rest, cancels all: seconds until the last task has ended."""
     tasks = [asyncio.create_task(one) for one in crowd]
     for _ in range(turns):
         await asyncio.sleep(0.005)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from benchmarks import original
-from benchmarks.bench import ROOT, WorkerFailed
+from benchmarks.bench import ROOT, WorkerError
 
 HOLD, PAUSE = 0.03, 0.06  # seconds
 
@@ -40,12 +40,12 @@ class Contender:
         return self.process.stdout
 
     def expect(self, word: str) -> str:
-        """Waits for a line that begins with `word`; gives its rest. WorkerFailed where another or none comes."""
+        """The rest of the next line, which must begin with `word`; WorkerError where it does not."""
         line = self.output.readline()
         if not line.startswith(word):
             self._last = line
-            raise WorkerFailed(f"{self.kind}: {line or self._complaint()}")
-        return line[len(word):].strip()
+            raise WorkerError(f"{self.kind}: {line or self._complaint()}")
+        return line[len(word) :].strip()
 
     def begin(self, start: float) -> None:
         self.input.write(f"{start}\n")
@@ -55,7 +55,7 @@ class Contender:
         """Waits for the end and takes the log."""
         out, err = self.process.communicate(timeout=timeout)
         if self.process.returncode:
-            raise WorkerFailed(f"{self.kind}: {err.strip()[-2000:]}")
+            raise WorkerError(f"{self.kind}: {err.strip()[-2000:]}")
         result = json.loads((self._last + out).splitlines()[-1])
         self.log = [(entered, left) for entered, left in result["log"]]
         self.gave_up = result["gave_up"]
@@ -72,8 +72,14 @@ def contenders(url: str, wanted: list[dict[str, Any]]) -> Iterator[list[Contende
     try:
         for arguments in wanted:
             python = original.python() if arguments["kind"] == "aioredlock-py" else None
-            process = subprocess.Popen([python or sys.executable, "-m", "benchmarks.traffic"], cwd=ROOT, text=True,
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            process = subprocess.Popen(
+                [python or sys.executable, "-m", "benchmarks.traffic"],
+                cwd=ROOT,
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
             contender = Contender(arguments["kind"], process)
             started.append(contender)
             contender.input.write(json.dumps({"url": url, "hold": HOLD, "pause": PAUSE, **arguments}) + "\n")
@@ -114,6 +120,6 @@ def overlaps(group: list[Contender]) -> int:
 
 
 def share_held(group: list[Contender], start: float, seconds: float) -> float:
-    """The part of the time from `start` for `seconds` in which somebody held the lock (holds do not overlap)."""
+    """The part of the time from `start` for `seconds` in which somebody held the lock."""
     end = start + seconds
     return sum(max(0.0, min(left, end) - max(entered, start)) for entered, left in merged(group)) / seconds

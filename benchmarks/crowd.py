@@ -11,7 +11,7 @@ from benchmarks import locks, loops
 
 
 async def job(make: locks.Make, tasks: int, each: int, key: str, shared: bool) -> dict[str, float]:
-    """Wall and CPU seconds until `tasks` tasks have had their lock `each` times; how many tries came to nothing."""
+    """Wall and CPU seconds until all tasks have had their lock `each` times, and how often one had not."""
     failed = 0
 
     async def user(name: str) -> None:
@@ -28,8 +28,9 @@ async def job(make: locks.Make, tasks: int, each: int, key: str, shared: bool) -
     return {"wall": wall, "cpu": cpu, "count": tasks * each, "failed": failed}
 
 
-async def _jobs(kind: str, url: str, tasks: int, each: int, shared: bool, jobs: int,
-                arguments: dict[str, Any]) -> list[dict[str, float]]:
+async def _jobs(
+    kind: str, url: str, tasks: int, each: int, shared: bool, jobs: int, arguments: dict[str, Any]
+) -> list[dict[str, float]]:
     async with locks.opened(kind, url, warm=min(tasks, 50), **arguments) as make:
         results = []
         for i in range(jobs):
@@ -38,9 +39,17 @@ async def _jobs(kind: str, url: str, tasks: int, each: int, shared: bool, jobs: 
         return results
 
 
-def once(kind: str, url: str, tasks: int, each: int, shared: bool, jobs: int = 1, loop: str = "asyncio",
-         **arguments: Any) -> dict[str, Any]:
-    """One round of one lock: seconds for each acquisition (median of the jobs) of wall and of CPU, and failures."""
+def once(
+    kind: str,
+    url: str,
+    tasks: int,
+    each: int,
+    shared: bool,
+    jobs: int = 1,
+    loop: str = "asyncio",
+    **arguments: Any,
+) -> dict[str, Any]:
+    """One round of one lock: wall and CPU seconds for each acquisition (median of the jobs), and failures."""
     done = loops.run(loop, _jobs(kind, url, tasks, each, shared, jobs, arguments))
     middle = sorted(done, key=lambda result: result["wall"])[len(done) // 2]
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -34,9 +35,7 @@ async def opened(kind: str, url: str, warm: int = 1, **arguments: Any) -> AsyncI
 
 def _client(kind: str, url: str) -> Any:
     if kind == "aioredlock-py":
-        import aioredis
-
-        return aioredis.from_url(url)
+        return importlib.import_module("aioredis").from_url(url)
     from redis.asyncio import Redis
 
     return Redis.from_url(url)
@@ -50,9 +49,8 @@ def _maker(kind: str, client: Any, arguments: dict[str, Any]) -> Make:
     if kind == "redis-py":
         return lambda key: client.lock(f"redisson:{key}", timeout=EX)
     if kind == "aioredlock-py":
-        from aioredlock_py import Redisson as Original
-
-        return lambda key: Original(client, key=key, ex=EX)
+        original = importlib.import_module("aioredlock_py")
+        return lambda key: original.Redisson(client, key=key, ex=EX)
     from benchmarks.standin import StandIn
 
     return lambda key: StandIn(client, key=key, ex=EX)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -15,8 +16,7 @@ def run(loop: str, coroutine: Coroutine[Any, Any, T]) -> T:
     """`asyncio.run` on `asyncio` or `uvloop`."""
     if loop == "asyncio":
         return asyncio.run(coroutine)
-    import uvloop
-
+    uvloop: Any = importlib.import_module("uvloop")
     event_loop = uvloop.new_event_loop()
     try:
         asyncio.set_event_loop(event_loop)

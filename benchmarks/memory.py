@@ -22,13 +22,28 @@ def rss() -> int:
         with open("/proc/self/statm") as statm:
             return int(statm.read().split()[1]) * resource.getpagesize()
     except OSError:
-        out = subprocess.run(["ps", "-o", "rss=", "-p", str(os.getpid())], capture_output=True, text=True, check=True)
+        out = subprocess.run(
+            ["ps", "-o", "rss=", "-p", str(os.getpid())], capture_output=True, text=True, check=True
+        )
         return int(out.stdout) * 1024
 
 
 class _Mallinfo(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_size_t) for name in
-                ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        )
+    ]
 
 
 def malloced() -> int:
@@ -67,7 +82,7 @@ class Gate:
 
 
 async def waiters(url: str, count: int, locks: bool) -> dict[str, int]:
-    """Bytes by which the process grows when `count` tasks wait, for one lock that is held elsewhere or for a gate."""
+    """Bytes by which the process grows when `count` tasks wait: for one lock held elsewhere or a gate."""
     from redis.asyncio import Redis
 
     client: Any = Redis.from_url(url)
@@ -109,8 +124,9 @@ def _lock(client: Any) -> Any:
 
 async def held(url: str, count: int) -> dict[str, int]:
     """Bytes by which the process grows when it holds `count` locks, each renewed at least once."""
-    from aioredlock_c import Redisson
     from redis.asyncio import Redis
+
+    from aioredlock_c import Redisson
 
     client: Any = Redis.from_url(url)
     keys = [f"held{i}" for i in range(count + 100)]
@@ -130,6 +146,6 @@ async def held(url: str, count: int) -> dict[str, int]:
     result = grown(before)
     result["lost"] = sum(not lock.is_locked() for lock in kept)
     for i in range(0, len(kept), 500):
-        await asyncio.gather(*(lock.release() for lock in kept[i:i + 500]))
+        await asyncio.gather(*(lock.release() for lock in kept[i : i + 500]))
     await client.aclose()
     return result

@@ -11,12 +11,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / "build" / "bench-py310"
 PROBE = "import sys, aioredis, aioredlock_py; sys.exit(sys.version_info[:2] != (3, 10))"
-NOTE = "aioredlock-py itself could not be run (it needs Python 3.10): a stand-in spoke its commands on its schedule"
+NOTE = "without Python 3.10 aioredlock-py cannot run: a stand-in spoke its commands on its schedule"
 
 
 @functools.cache
 def python() -> str | None:
-    """The interpreter, or None. AIOREDLOCK_PY_PYTHON names one; else a virtual environment is made under build/."""
+    """The interpreter, or None. AIOREDLOCK_PY_PYTHON names one; else an environment is made under build/."""
     named = os.environ.get("AIOREDLOCK_PY_PYTHON")
     if named is not None:
         return named if _works(named) else None
@@ -28,7 +28,15 @@ def python() -> str | None:
         return None
     try:
         subprocess.run([base, "-m", "venv", "--clear", str(HOME)], check=True, capture_output=True)
-        words = [str(ours), "-m", "pip", "install", "-q", "-r", str(ROOT / "benchmarks/requirements-py310.txt")]
+        words = [
+            str(ours),
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "-r",
+            str(ROOT / "benchmarks/requirements-py310.txt"),
+        ]
         subprocess.run(words, check=True, capture_output=True, timeout=120)
     except (OSError, subprocess.SubprocessError):
         return None

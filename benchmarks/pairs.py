@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import time
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from benchmarks import locks, loops
@@ -28,13 +30,21 @@ async def _pairs(make: locks.Make, count: int) -> None:
                 raise RuntimeError("the lock was not acquired")
 
 
+def _on(
+    kind: str, function: Callable[..., Coroutine[Any, Any, tuple[float, float]]], *arguments: Any
+) -> tuple[float, float]:
+    return loops.run(kind, function(*arguments))
+
+
 def measure(url: str, port: int, program: str, rounds: int, count: int, kinds: list[str]) -> dict[str, Any]:
     """For each arm and round: microseconds of wall and of CPU time a pair. `kinds` are the loops to use."""
     pair = Pair.of_product(KEY)
-    arms = {"C": lambda: blocking.run(program, pair, port, count)}
+    arms: dict[str, Callable[[], tuple[float, float]]] = {
+        "C": partial(blocking.run, program, pair, port, count)
+    }
     for kind in kinds:
-        arms[f"{kind} floor"] = lambda kind=kind: loops.run(kind, protocol.run(pair, port, count))
-        arms[f"{kind} ours"] = lambda kind=kind: loops.run(kind, product(url, count))
+        arms[f"{kind} floor"] = partial(_on, kind, protocol.run, pair, port, count)
+        arms[f"{kind} ours"] = partial(_on, kind, product, url, count)
     results: dict[str, Any] = {name: {"wall": [], "cpu": []} for name in arms}
     blocking.run(program, pair, port, 10)  # loads the script
     for i in range(rounds + 1):

@@ -18,14 +18,14 @@ async def _hold(client: Any, count: int) -> list[Any]:
 
     kept = [Redisson(client, key=f"renewed{i}", ex=EX) for i in range(count)]
     for i in range(0, count, 500):
-        if not all(await asyncio.gather(*(lock.acquire() for lock in kept[i:i + 500]))):
+        if not all(await asyncio.gather(*(lock.acquire() for lock in kept[i : i + 500]))):
             raise RuntimeError("a lock was not acquired")
     return kept
 
 
 async def _let_go(client: Any, kept: list[Any]) -> None:
     for i in range(0, len(kept), 500):
-        await asyncio.gather(*(lock.release() for lock in kept[i:i + 500]))
+        await asyncio.gather(*(lock.release() for lock in kept[i : i + 500]))
     await client.aclose()
 
 
@@ -63,7 +63,7 @@ async def _probe(client: Any, seconds: float) -> list[float]:
 
 
 async def behind(url: str, count: int, seconds: float) -> dict[str, float]:
-    """The longest and the median TRY in ms, while nothing else is held and then while `count` leases are renewed."""
+    """The longest and the median TRY in ms: while nothing else is held, and while `count` leases are."""
     from redis.asyncio import Redis
 
     client: Any = Redis.from_url(url)
@@ -76,6 +76,10 @@ async def behind(url: str, count: int, seconds: float) -> dict[str, float]:
     renewals = server.calls("evalsha") - calls - len(beside)
     await _let_go(client, kept)
     return {
-        "alone_max": max(alone), "alone": Spread.of(alone).median,
-        "max": max(beside), "median": Spread.of(beside).median, "renewals": renewals, "probes": len(beside),
+        "alone_max": max(alone),
+        "alone": Spread.of(alone).median,
+        "max": max(beside),
+        "median": Spread.of(beside).median,
+        "renewals": renewals,
+        "probes": len(beside),
     }

@@ -28,7 +28,7 @@ class Server:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def command(self, *words: str) -> str:
-        """Sends one command over a fresh connection and gives the reply's text (a status, a number or a bulk)."""
+        """Sends one command over a fresh connection; the reply's text (a status, a number or a bulk)."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
             sock.sendall(inline_bytes(words))
             with sock.makefile("rb") as reader:

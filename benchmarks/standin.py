@@ -1,8 +1,8 @@
 """aioredlock-py's behaviour on the wire, for a Python or a client on which that package does not run.
 
-The same commands (`SET key uuid EX ex NX`; EVALSHA of a compare-and-delete and of a compare-and-expire), on the
-same schedule: after failed try i, from 0, a pause of `mean * max(0, i - 2) + uniform(l, h)`; a renewal each
-0.667 of `ex`. Written from that description for the sake of fair comparisons; the product does not use it.
+The same commands (`SET key uuid EX ex NX`; EVALSHA of a compare-and-delete and of a compare-and-expire), on
+the same schedule: after failed try i, from 0, a pause of `mean * max(0, i - 2) + uniform(l, h)`; a renewal
+each 0.667 of `ex`. Written from that description for the sake of fair comparisons; the product does not use it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ RENEW = (
 class StandIn:
     """`async with StandIn(client, key) as lock`: the lock, or None when its tries are used up."""
 
-    def __init__(self, redis: Any, key: str, ex: int = 20, low: float = 0.02, high: float = 0.1, tries: int = 10):
+    def __init__(
+        self, redis: Any, key: str, ex: int = 20, low: float = 0.02, high: float = 0.1, tries: int = 10
+    ):
         self._redis, self._key, self._ex = redis, f"redisson:{key}", ex
         self._low, self._high, self._tries = low, high, tries
         self._token = str(uuid.uuid4())
@@ -48,6 +50,8 @@ class StandIn:
             await self._script(RENEW)(keys=(self._key,), args=(self._token, self._ex))
 
     def _script(self, text: str) -> Any:
-        """The client's script object, made once for each client as aioredlock-py makes its own once."""
-        known = self._redis.__dict__.setdefault("_stand_in_scripts", {})
-        return known.setdefault(text, None) or known.update({text: self._redis.register_script(text)}) or known[text]
+        """The client's script object; made once for each client, as aioredlock-py makes its own once."""
+        known: dict[str, Any] = self._redis.__dict__.setdefault("_stand_in_scripts", {})
+        if text not in known:
+            known[text] = self._redis.register_script(text)
+        return known[text]

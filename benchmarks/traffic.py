@@ -1,10 +1,11 @@
-"""A process that contends for one key: `python -m benchmarks.traffic`, arguments as JSON on the first line of stdin.
+"""A process that contends for one key: `python -m benchmarks.traffic`.
 
-Its tasks take the lock, hold it for `hold` seconds, leave, and pause for `pause` seconds. When it is ready it
-prints `ready`; the next line of stdin is the moment to start, on the clock that all processes of the machine
-share (CLOCK_MONOTONIC). It ends `seconds` later or on SIGTERM, and prints its log as JSON: each hold as
-[entered, left], both before and after which the lock was held, and how many tries came to nothing.
-With `announce` it prints `held <moment>` when it first holds the lock.
+The first line of stdin holds its arguments as JSON. Its tasks take the lock, hold it for `hold` seconds,
+leave, and pause for `pause` seconds. When it is ready it prints `ready`; the next line of stdin is the
+moment to start, on the clock that all processes of the machine share (CLOCK_MONOTONIC). It ends `seconds`
+later or on SIGTERM, and prints its log as JSON: each hold as [entered, left], both before and after which
+the lock was held, and how many tries came to nothing. With `announce` it prints `held <moment>` when it
+first holds the lock.
 """
 
 from __future__ import annotations
@@ -20,8 +21,16 @@ from typing import Any
 from benchmarks import locks
 
 
-async def contend(kind: str, url: str, key: str, tasks: int, hold: float, pause: float, seconds: float,
-                  announce: bool = False) -> dict[str, Any]:
+async def contend(
+    kind: str,
+    url: str,
+    key: str,
+    tasks: int,
+    hold: float,
+    pause: float,
+    seconds: float,
+    announce: bool = False,
+) -> dict[str, Any]:
     """Runs the traffic; gives the log."""
     log: list[tuple[float, float]] = []
     gave_up = 0

@@ -1,4 +1,4 @@
-"""A process that calls one function: arguments as JSON on stdin, the result as JSON on the last line of stdout."""
+"""A process that calls one function: arguments as JSON on stdin, the result as JSON on stdout's last line."""
 
 from __future__ import annotations
 

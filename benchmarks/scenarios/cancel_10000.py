@@ -14,7 +14,9 @@ MEBIBYTE = 1024.0 * 1024.0
 def run(bench: Bench) -> Row:
     row = Row()
     with bench.server() as server:
-        found = bench.worker("cancel:measure", url=server.url, rounds=bench.rounds(9), waiters=10_000, keys=1_000)
+        found = bench.worker(
+            "cancel:measure", url=server.url, rounds=bench.rounds(9), waiters=10_000, keys=1_000
+        )
     row.checks = [
         Check("to as many bare futures", ratios(found["ours"], found["futures"]), 2),
         # Less than a hundredth of what the waiters took; the allocators' own give and take is of that size.

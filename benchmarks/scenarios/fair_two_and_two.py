@@ -1,4 +1,4 @@
-"""Two processes of aioredlock-py and two of ours on one key: a program that migrates one process at a time."""
+"""Two processes of aioredlock-py and two of ours on one key: a fleet that migrates process by process."""
 
 from __future__ import annotations
 
@@ -29,9 +29,15 @@ def run(bench: Bench) -> Row:
                 found.setdefault(name, []).append(value)
     for tasks, target in OLD_TARGET.items():
         row.checks += [
-            Check(f"beside {tasks} task(s): the old to four old ones", Spread.of(found[f"old {tasks}"]), target,
-                  at_least=True),
-            Check(f"with {tasks} task(s): ours to theirs", Spread.of(found[f"ours {tasks}"]), 0.8, at_least=True),
+            Check(
+                f"beside {tasks} task(s): the old to four old ones",
+                Spread.of(found[f"old {tasks}"]),
+                target,
+                at_least=True,
+            ),
+            Check(
+                f"with {tasks} task(s): ours to theirs", Spread.of(found[f"ours {tasks}"]), 0.8, at_least=True
+            ),
         ]
     row.checks.append(Check("overlapping holds", Spread.of([overlaps]), 0, unit=""))
     row.figures["an old process among four: holds/s"] = Spread.of(n / seconds for n in found["four"])
@@ -49,7 +55,8 @@ def one_run(url: str, number: int, seconds: float) -> dict[str, list[contest.Con
     with ExitStack() as stack:
         groups = {
             name: stack.enter_context(
-                contest.contenders(url, [{**member, "key": f"{name}-{number}"} for member in mix]))
+                contest.contenders(url, [{**member, "key": f"{name}-{number}"} for member in mix])
+            )
             for name, mix in mixes.items()
         }
         contest.begin([member for group in groups.values() for member in group])

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from benchmarks import contest, original
-from benchmarks.bench import Bench, Check, Row, WorkerFailed
+from benchmarks.bench import Bench, Check, Row, WorkerError
 from benchmarks.stats import Spread
 
 TITLE = "the same by 1 and by 4 processes with 20 tasks each; aioredlock-py joins after 10 s"
@@ -29,8 +29,11 @@ def run(bench: Bench) -> Row:
             for crowd, seconds in took.items():
                 waits[crowd].append(seconds)
     for crowd, values in waits.items():
-        row.checks.append(Check(f"joins {crowd} process(es): the longest of {runs}", Spread.of([max(values)]),
-                                LIMIT, unit="s"))
+        row.checks.append(
+            Check(
+                f"joins {crowd} process(es): the longest of {runs}", Spread.of([max(values)]), LIMIT, unit="s"
+            )
+        )
         row.figures[f"joins {crowd} process(es): s"] = Spread.of(values)
     row.checks.append(Check("overlapping holds", Spread.of([overlaps]), 0, unit=""))
     if not original.python():
@@ -39,7 +42,7 @@ def run(bench: Bench) -> Row:
 
 
 def one_run(url: str, number: int, lead: float) -> tuple[dict[int, float], int]:
-    """Both crowds at the same time on keys of their own: seconds until each joiner first holds, and overlaps."""
+    """Both crowds at once, on keys of their own: seconds until each joiner first holds, and overlaps."""
     crowds = (1, 4)
     with ExitStack() as stack:
         groups = {}
@@ -52,7 +55,11 @@ def one_run(url: str, number: int, lead: float) -> tuple[dict[int, float], int]:
         for group in groups.values():
             group[-1].begin(start)
         with ThreadPoolExecutor(len(crowds)) as pool:
-            took = dict(zip(crowds, pool.map(lambda group: first_hold(group[-1], start), groups.values()), strict=True))
+            took = dict(
+                zip(
+                    crowds, pool.map(lambda group: first_hold(group[-1], start), groups.values()), strict=True
+                )
+            )
         for group in groups.values():
             for member in group:
                 member.process.terminate()
@@ -65,5 +72,5 @@ def first_hold(joiner: contest.Contender, start: float) -> float:
     """Seconds until it holds; without limit where it ended before it did."""
     try:
         return float(joiner.expect("held")) - start
-    except WorkerFailed:
+    except WorkerError:
         return float("inf")

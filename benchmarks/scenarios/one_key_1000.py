@@ -21,8 +21,11 @@ def run(bench: Bench) -> Row:
         for meter in sizes:
             for _ in range(bench.rounds(5) if meter == "rss" else 1):
                 with_lock, without = (
-                    bench.worker("memory:waiters", env=METERS[meter], url=server.url, count=WAITERS, locks=locks)[meter]
-                    for locks in (True, False))
+                    bench.worker(
+                        "memory:waiters", env=METERS[meter], url=server.url, count=WAITERS, locks=locks
+                    )[meter]
+                    for locks in (True, False)
+                )
                 sizes[meter].append((with_lock - without) / WAITERS)
     row.checks = [
         Check("each acquisition", Spread.of(result["wall"] * 1e6 for result in found), 40, unit="us"),

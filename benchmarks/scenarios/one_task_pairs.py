@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from benchmarks import original
 from benchmarks.bench import Bench, Check, Row
 from benchmarks.floors import blocking
 from benchmarks.loops import LOOPS
@@ -22,9 +23,16 @@ def measure(bench: Bench, placement: str) -> Any:
     if (bench, placement) not in _measured:
         with bench.server(placement) as server:
             _measured[bench, placement] = bench.worker(
-                "pairs:measure", placement, timeout=150, url=server.url, port=server.port,
-                program=blocking.build(), rounds=bench.rounds(15), count=500 if bench.quick else 1000,
-                kinds=LOOPS)
+                "pairs:measure",
+                placement,
+                timeout=150,
+                url=server.url,
+                port=server.port,
+                program=blocking.build(),
+                rounds=bench.rounds(15),
+                count=500 if bench.quick else 1000,
+                kinds=LOOPS,
+            )
     return _measured[bench, placement]
 
 
@@ -45,4 +53,19 @@ def run(bench: Bench) -> Row:
             row.checks.append(Check(f"{loop}, {where}: to blocking C", ratios(ours, c), c_target(loop)))
         for arm, values in found.items():
             row.figures[f"{arm}, {where}: us a pair"] = Spread.of(values["wall"])
+    for kind, python in (("redis-py", None), (original.kind(), original.python())):
+        walls = peer(bench, kind, python or sys.executable)
+        row.figures[f"{kind}, {bench.placements['two'].name}: us a pair"] = Spread.of(walls)
     return row
+
+
+def peer(bench: Bench, kind: str, python: str) -> list[float]:
+    """Microseconds a pair of another lock, on asyncio: for the chart."""
+    with bench.server() as server:
+        found = [
+            bench.worker(
+                "crowd:once", python=python, url=server.url, kind=kind, tasks=1, each=500, shared=True
+            )
+            for _ in range(bench.rounds(3))
+        ]
+    return [one["wall"] * 1e6 for one in found]

@@ -20,8 +20,12 @@ def run(bench: Bench) -> Row:
     walls = {name: [result["wall"] for result in results] for name, results in found.items()}
     failed = Spread.of(result["failed"] for result in found["ours"])
     row.checks = [
-        Check("pairs/s to redis-py's 50 tasks", ratios(walls["redis-py, 50 tasks"], walls["ours"]), 30,
-              at_least=True),
+        Check(
+            "pairs/s to redis-py's 50 tasks",
+            ratios(walls["redis-py, 50 tasks"], walls["ours"]),
+            30,
+            at_least=True,
+        ),
         Check("failures", Spread.of([failed.high]), 0, unit=""),
     ]
     for name, values in walls.items():
