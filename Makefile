@@ -34,22 +34,24 @@ $(VENV)/.made: tools/prepare.sh
 	@$(PIP) install --upgrade pip 'setuptools>=77'
 	@touch $@
 
-$(VENV)/.installed: $(VENV)/.made setup.py pyproject.toml
-	@echo "Building aioredlock_c and installing it (editable) into $(VENV)"
-	@$(PIP) install --no-build-isolation --editable .
-	@touch $@
-
 # Remembers the switches, so that a build with others is not taken for up to date.
 build/switches: FORCE
 	@mkdir -p build
 	@echo '$(DEBUG)|$(SANITIZE)|$(COVERAGE)|$(HIREDIS_DIR)|$(AIOREDLOCK_HIREDIS)' >build/switches.new
 	@cmp -s build/switches.new $@ && rm build/switches.new || mv build/switches.new $@
 
-$(VENV)/.built: $(VENV)/.installed build/switches $(SOURCES)
+$(VENV)/.built: $(VENV)/.made build/switches setup.py $(SOURCES)
+	@echo "Building aioredlock_c"
 	@$(PY) setup.py --quiet build_ext --inplace
 	@touch $@
 
-build: $(VENV)/.built ## Build the extension and install it, editable, into .venv
+# After the build, which tells more clearly than pip what is missing.
+$(VENV)/.installed: pyproject.toml setup.py | $(VENV)/.built
+	@echo "Installing aioredlock_c (editable) into $(VENV)"
+	@$(PIP) install --no-build-isolation --editable .
+	@touch $@
+
+build: $(VENV)/.built $(VENV)/.installed ## Build the extension and install it, editable, into .venv
 
 $(VENV)/.has-%: tests/requirements-%.txt $(VENV)/.made
 	@echo "Installing what make needs ($<)"
