@@ -2,7 +2,7 @@
 
 The same commands (`SET key uuid EX ex NX`; EVALSHA of a compare-and-delete and of a compare-and-expire), on
 the same schedule: after failed try i, from 0, a pause of `mean * max(0, i - 2) + uniform(l, h)`; a renewal
-each 0.667 of `ex`. Written from that description for the sake of fair comparisons; the product does not use it.
+each 0.667 of `ex`. Written from that description for fair comparisons; the product does not use it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 /* The floor below every loop: pairs over blocking hiredis, one after another or DEPTH keys at a time.
  *
  * blocking PORT KEY TOKEN TTL_MS SCRIPT PAIRS DEPTH
- * sends `SET KEY TOKEN NX PX TTL_MS`, awaits OK, sends EVALSHA of SCRIPT for KEY and TOKEN, awaits 1; so PAIRS
- * times after a tenth of that as warm-up. With DEPTH > 1 that many pairs, on KEY0, KEY1 and so on, share each
+ * sends `SET KEY TOKEN NX PX TTL_MS`, awaits OK, sends EVALSHA of SCRIPT for KEY and TOKEN, awaits 1; PAIRS
+ * times, after a tenth of that as warm-up. With DEPTH > 1 that many pairs, on KEY0, KEY1 and so on, share each
  * write and each wait. Prints two numbers: ns of wall and of CPU time for all PAIRS. */
 #include <stdio.h>
 #include <stdlib.h>
