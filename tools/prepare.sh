@@ -19,7 +19,8 @@ compiles()
     printf '#include <stdarg.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <setjmp.h>\n' >"$scratch/a.c"
     printf '#include <%s>\nint main(void) { return 0; }\n' "$1" >>"$scratch/a.c"
     shift
-    "$cc" "$@" -c "$scratch/a.c" -o "$scratch/a.o" >/dev/null 2>&1
+    # shellcheck disable=SC2086 # CC may be words
+    $cc "$@" -c "$scratch/a.c" -o "$scratch/a.o" >/dev/null 2>&1
 }
 
 runs()
@@ -34,7 +35,7 @@ look()
     for what in "$@"; do
         case $what in
         build)
-            runs "$cc" && compiles stdlib.h || missing="$missing compiler"
+            runs "${cc%% *}" && compiles stdlib.h || missing="$missing compiler"
             if ! "$python" -c 'pass' >/dev/null 2>&1; then
                 missing="$missing python venv headers"
                 continue
@@ -95,6 +96,10 @@ install_line()
     esac
 }
 
+if [ -n "${CC:-}" ] && ! runs "${CC%% *}"; then
+    echo "CC=$CC: there is no such compiler" >&2
+    exit 1
+fi
 look "$@"
 if [ -n "$missing" ]; then
     manager=none
