@@ -13,6 +13,7 @@ runtime=$(${CC:-cc} -print-file-name=libasan.so)
     exit 1
 }
 # glibc's own malloc hooks are the sanitizer's only if Python does not pool memory.
+AIOREDLOCK_TEST_SERVERS=${AIOREDLOCK_TEST_SERVERS:-first} \
 LD_PRELOAD=$runtime \
 ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 UBSAN_OPTIONS=print_stacktrace=1 \
