@@ -103,11 +103,12 @@ def finite(value: Any) -> Any:
 
 def machine() -> dict[str, str]:
     """What the figures were taken on."""
-    version = subprocess.run([find_server(), "--version"], capture_output=True, text=True).stdout
+    words = subprocess.run([find_server(), "--version"], capture_output=True, text=True).stdout.split()
+    version = next((word[2:] for word in words if word.startswith("v=")), "")
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "server": " ".join(version.split()[:3]),
+        "server": f"{words[0]} {version}",
         "cpus": str(len(Bench().placements["two"].client | Bench().placements["two"].server) or "not pinned"),
     }
 

@@ -65,9 +65,11 @@ def draw(results: dict[str, Any], target: Path) -> None:
     for axis, (title, better, bars) in zip(axes, shown, strict=True):
         panel(axis, title, better, bars)
     machine = results["machine"]
-    what = f"asyncio on CPython {machine['python']}, {machine['server'].split(' v=')[0]} on loopback, medians"
+    what = f"asyncio on CPython {machine['python']}, {machine['server']} on loopback, medians"
     if results["scenarios"]["one_key_20"]["figures"].keys().isdisjoint({"aioredlock-py: us each"}):
-        what += "; aioredlock-py by a stand-in that speaks its commands on its schedule"
+        what += "; aioredlock-py played by a stand-in that speaks its commands on its schedule"
+    else:
+        what += "; aioredlock-py on CPython 3.10, where it runs"
     figure.supxlabel(f"A pair is one acquire and one release. {what}.", fontsize=8.5, color="#57606a")
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, format="svg", facecolor="white", metadata={"Date": None})
@@ -84,8 +86,12 @@ def panel(axis: Any, title: str, better: str, bars: list[Bar]) -> None:
     if "logarithmic" in better:
         axis.set_xscale("log")
         axis.set_xlim(1, max(values) * 8)
+        axis.minorticks_off()
+        axis.xaxis.set_major_formatter("{x:,.0f}")
     else:
         axis.set_xlim(0, max(values) * 1.22)
+        axis.xaxis.set_major_formatter("{x:,.0f}")
+        axis.locator_params(axis="x", nbins=5)
     for place, value in zip(places, values, strict=True):
         axis.annotate(
             label(value), (value, place), xytext=(4, 0), textcoords="offset points", va="center", color=INK
