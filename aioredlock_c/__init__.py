@@ -1,0 +1,23 @@
+"""Distributed locks for asyncio on Redis and Valkey, in C; a drop-in replacement for aioredlock-py.
+
+    from aioredlock_c import Redisson
+
+    async with Redisson(client, key="no1") as lock:
+        ...
+"""
+
+from __future__ import annotations
+
+try:
+    from ._core import Redisson
+except ModuleNotFoundError as error:
+    if error.name != f"{__name__}._core":
+        raise
+    raise ImportError(
+        "aioredlock_c._core is not built for this Python: in a clone run `make build`, elsewhere "
+        "`pip install --force-reinstall aioredlock_c` with a C compiler and Python's headers"
+    ) from error
+from .connect import aclose
+from .exceptions import LockError, LockNotAcquiredError, LockNotOwnedError
+
+__all__ = ["LockError", "LockNotAcquiredError", "LockNotOwnedError", "Redisson", "aclose"]

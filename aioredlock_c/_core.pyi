@@ -1,0 +1,59 @@
+import asyncio
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, SupportsFloat, SupportsIndex, final
+from uuid import UUID
+
+from typing_extensions import Self, TypeAlias
+
+from .clients import Client
+
+_Seconds: TypeAlias = SupportsFloat | SupportsIndex
+
+class Redisson:
+    carry: Any
+    @property
+    def redis(self) -> Any: ...
+    @property
+    def key(self) -> str: ...
+    def __init__(
+        self,
+        redis: Any,
+        key: str | int | UUID = "global",
+        ex: _Seconds = 10,
+        sleeptime_l: _Seconds = 0.02,
+        sleeptime_h: _Seconds = 0.1,
+        retry_count: SupportsIndex | None = 10,
+        carry: Any = None,
+        *,
+        retry_times: SupportsIndex | None = None,
+        blocking_timeout: _Seconds | None = None,
+        required: bool = False,
+    ) -> None: ...
+    def acquire(
+        self, blocking: bool = True, blocking_timeout: _Seconds | None = None
+    ) -> Coroutine[Any, Any, bool]: ...
+    def release(self) -> Coroutine[Any, Any, None]: ...
+    def extend(self, seconds: _Seconds) -> Coroutine[Any, Any, None]: ...
+    def locked(self) -> Coroutine[Any, Any, bool]: ...
+    def is_locked(self) -> bool: ...
+    def remaining(self) -> float: ...
+    def uuid(self) -> str: ...
+    def __aenter__(self) -> Coroutine[Any, Any, Self | None]: ...
+    def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> Coroutine[Any, Any, None]: ...
+
+@final
+class Connection(asyncio.BufferedProtocol):
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop: ...
+    @property
+    def client(self) -> Client: ...
+
+def connection_of(pool: object, /) -> Connection | None: ...
+def _scripts() -> dict[str, tuple[str, str]]: ...

@@ -1,0 +1,164 @@
+/* The dial: connect.dial as a task of the loop, and what is told when all is over. */
+#include "python/clock.h"
+#include "python/connection_type.h"
+#include "python/errors.h"
+
+#define DIAL_PAUSE 0.1 /* seconds; after a dial that ended as it should not */
+
+bool connection_wants(const struct connection *c)
+{
+    return !c->closed && !c->foreign && arl_engine_wants_connection(c->engine);
+}
+
+/* A task of the loop that dials, with a done callback; new reference. */
+static PyObject *dial_task(struct connection *c)
+{
+    PyObject *coroutine = PyObject_CallOneArg(c->state->dial, (PyObject *)c);
+    PyObject *task = coroutine == NULL ? NULL : PyObject_CallMethod(c->loop, "create_task", "O", coroutine);
+    PyObject *done = NULL, *result = NULL;
+
+    Py_XDECREF(coroutine);
+    if (task != NULL)
+        done = PyObject_GetAttrString((PyObject *)c, "_dial_done");
+    if (done != NULL)
+        result = PyObject_CallMethod(task, "add_done_callback", "O", done);
+    Py_XDECREF(done);
+    if (result == NULL)
+        Py_CLEAR(task);
+    Py_XDECREF(result);
+    return task;
+}
+
+/* In a context of its own: the task that happened to come first is not to be kept alive by our socket. */
+static PyObject *dial_task_in_context(struct connection *c)
+{
+    PyObject *context = PyContext_New(), *task = NULL;
+
+    if (context != NULL && PyContext_Enter(context) == 0) {
+        task = dial_task(c);
+        if (PyContext_Exit(context) < 0)
+            Py_CLEAR(task);
+    }
+    Py_XDECREF(context);
+    return task;
+}
+
+void connection_dial(struct connection *c)
+{
+    PyObject *task;
+
+    if (c->dial_wanted || c->transport != NULL || !connection_wants(c))
+        return;
+    c->dial_wanted = true; /* an eager task comes back here before this function returns */
+    task = dial_task_in_context(c);
+    Py_XSETREF(c->dialling, task);
+    if (task != NULL)
+        return;
+    c->dial_wanted = false;
+    errors_report(c, "no connection for locks could be dialled");
+}
+
+static void dial_again_later(struct connection *c)
+{
+    PyObject *handle = PyObject_CallMethod(c->loop, "call_later", "dO", DIAL_PAUSE, c->flush_callback);
+
+    if (handle == NULL)
+        errors_report(c, "no connection for locks could be dialled");
+    Py_XDECREF(handle);
+}
+
+/* What a task that was not cancelled raised, new reference, or NULL. */
+static PyObject *dial_error(PyObject *task)
+{
+    PyObject *error = PyObject_CallMethod(task, "exception", NULL);
+
+    if (error == NULL)
+        return compat_error_take();
+    if (error != Py_None)
+        return error;
+    Py_DECREF(error);
+    return NULL;
+}
+
+static bool dial_was_cancelled(PyObject *task)
+{
+    PyObject *cancelled = PyObject_CallMethod(task, "cancelled", NULL);
+
+    if (cancelled == NULL)
+        PyErr_Clear();
+    Py_XDECREF(cancelled);
+    return cancelled == Py_True;
+}
+
+void connection_dial_done(struct connection *c, PyObject *task)
+{
+    PyObject *error = dial_was_cancelled(task) ? NULL : dial_error(task);
+
+    c->dial_wanted = false;
+    Py_CLEAR(c->dialling);
+    if (error != NULL) {
+        connection_unreachable(c, error);
+        if (connection_wants(c) && !c->dial_wanted)
+            dial_again_later(c);
+        Py_DECREF(error);
+    }
+    /* Cancelled by others, or wanted anew since the dial looked last. */
+    if (!c->closed && !c->foreign && error == NULL)
+        connection_turn(c);
+    connection_check_closed(c);
+}
+
+void connection_unreachable(struct connection *c, PyObject *error)
+{
+    if (c->closed || c->foreign || c->transport != NULL)
+        return;
+    Py_XSETREF(c->error, Py_NewRef(error));
+    arl_engine_unreachable(c->engine, clock_now());
+    connection_collect(c, NULL);
+    connection_deliver_soon(c);
+}
+
+/* ---- the end ---- */
+
+static void dial_stop_keeper(struct connection *c)
+{
+    PyObject *keeper = c->keeper, *running, *result;
+
+    c->keeper = NULL;
+    if (keeper == NULL)
+        return;
+    running = PyObject_GetAttrString(keeper, "ag_running");
+    if (running == Py_False) { /* else the loop's shutdown closes it, and with it us */
+        result = PyObject_CallOneArg(c->state->stop_keeper, keeper);
+        if (result == NULL)
+            errors_report(c, "the keeper of a connection of locks could not be stopped");
+        Py_XDECREF(result);
+    }
+    Py_XDECREF(running);
+    Py_DECREF(keeper);
+}
+
+static void dial_resolve(struct connection *c, PyObject *future)
+{
+    PyObject *done = PyObject_CallMethod(future, "done", NULL), *result = NULL;
+
+    if (done == Py_False)
+        result = PyObject_CallMethod(future, "set_result", "O", Py_None);
+    if (done == NULL || (done == Py_False && result == NULL))
+        errors_report(c, "the end of a connection of locks could not be told");
+    Py_XDECREF(done);
+    Py_XDECREF(result);
+}
+
+void connection_check_closed(struct connection *c)
+{
+    PyObject *closings = c->closings;
+
+    if (!c->closed || c->leaving > 0 || c->dialling != NULL || c->transport != NULL)
+        return;
+    c->closings = NULL;
+    for (Py_ssize_t i = 0; closings != NULL && i < PyList_GET_SIZE(closings); i++)
+        dial_resolve(c, PyList_GET_ITEM(closings, i));
+    Py_XDECREF(closings);
+    dial_stop_keeper(c);
+}
