@@ -185,7 +185,7 @@ static struct arl_handle *new_handle(struct arl_engine *engine, const struct arl
     handle->tries = want->tries;
     handle->once = want->once;
     handle->patience.kind = ARL_TIMER_HANDLE;
-    handle->state = ARL_WAITING;
+    handle->state = ARL_ENDED; /* until it joins its wait queue */
     if (!want->once && want->patience != ARL_NEVER) {
         if (arl_timers_reserve(&engine->timers, &engine->settings) != 0) {
             arl_mem_free(&engine->settings, handle);
