@@ -43,3 +43,17 @@ autodoc_typehints = "signature"
 html_theme = "furo"
 html_static_path = ["_static"]
 html_title = f"aioredlock_c {release}"
+
+
+def as_help_shows_it(
+    app: object, what: str, name: str, obj: object, options: object, lines: list[str]
+) -> None:
+    """Sets a docstring as it stands: they are written for help(), in plain text, but for their last line."""
+    text = [line for line in lines if not line.startswith(".. version")]
+    marks = [line for line in lines if line.startswith(".. version")]
+    lines[:] = [".. code-block:: text", "", *(f"   {line}" for line in text), "", *marks]
+
+
+def setup(app: object) -> None:
+    """Sphinx calls this."""
+    app.connect("autodoc-process-docstring", as_help_shows_it)  # type: ignore[attr-defined]
