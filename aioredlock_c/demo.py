@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from . import Redisson
 
@@ -89,7 +91,7 @@ def embedded_server() -> Iterator[str]:
 def await_server(server: subprocess.Popen[bytes], socket: str, log: str) -> None:
     """Returns when the server answers; DemoError when it ends or stays silent."""
     give_up_at = time.monotonic() + START_WITHIN
-    client = redis.Redis(unix_socket_path=socket)
+    client = redis.Redis(unix_socket_path=socket, retry=Retry(NoBackoff(), 0))
     try:
         while True:
             try:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from support.servers import Server, free_port
 
 from aioredlock_c.demo import positive, shown
@@ -66,7 +68,7 @@ def test_stopped_half_way_it_leaves_neither_server_nor_folder(
         [*COMMAND, "--times", "1000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
     )
     try:
-        client = redis.Redis(unix_socket_path=str(await_socket(tmp_path)))
+        client = await_server(tmp_path)
         deadline = time.monotonic() + 20
         while not client.keys("*-count"):
             assert time.monotonic() < deadline, "it never counted"
@@ -81,16 +83,17 @@ def test_stopped_half_way_it_leaves_neither_server_nor_folder(
         client.ping()
 
 
-def await_socket(home: Path) -> Path:
-    """The socket of the server that the demonstration starts below `home`, as soon as it answers."""
+def await_server(home: Path) -> redis.Redis:
+    """A client of the server that the demonstration starts below `home`, as soon as it answers."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         for path in home.glob("*/server.sock"):
+            client = redis.Redis(unix_socket_path=str(path), retry=Retry(NoBackoff(), 0))
             try:
-                redis.Redis(unix_socket_path=str(path)).ping()
+                client.ping()
             except redis.ConnectionError:
                 continue
-            return path
+            return client
         time.sleep(0.02)
     raise AssertionError("no server was started")
 
