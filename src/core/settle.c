@@ -27,12 +27,22 @@ static void answer_releaser(struct arl_engine *engine, struct arl_token *token, 
     arl_handle_end(engine, releaser, cause);
 }
 
+static void set_answered(struct arl_engine *engine, struct arl_token *token, bool answered)
+{
+    if (token->answered == answered)
+        return;
+    token->answered = answered;
+    if (answered)
+        engine->owed--;
+    else
+        engine->owed++;
+}
+
 /* Nothing is owed for it any more. */
 static void finish(struct arl_engine *engine, struct arl_token *token, arl_ns now)
 {
     struct arl_waitq *queue = token->queue;
-    if (!token->answered)
-        engine->owed--;
+    set_answered(engine, token, true);
     arl_link_remove(&token->settle);
     token->settling = false;
     arl_token_forget(engine, token);
@@ -57,9 +67,8 @@ static void send_release(struct arl_engine *engine, struct arl_token *token)
 static void enter(struct arl_engine *engine, struct arl_token *token, bool answered)
 {
     token->settling = true;
-    token->answered = answered;
-    if (!answered)
-        engine->owed++;
+    token->answered = true; /* nothing was owed until now */
+    set_answered(engine, token, answered);
     arl_outbox_unqueue(&token->main);
     arl_outbox_unqueue(&token->renew); /* no renewal after the release was called (rule 3) */
     arl_request_init(&token->main, ARL_RELEASE, ARL_FOR_SETTLE);
@@ -103,8 +112,7 @@ static void conclude(struct arl_engine *engine, struct arl_token *token, enum ar
         finish(engine, token, now);
         return;
     }
-    token->answered = true;
-    engine->owed--;
+    set_answered(engine, token, true);
     arm(engine, token);
     arl_waitq_step(engine, token->queue, now);
 }
@@ -158,14 +166,13 @@ void arl_settle_tick(struct arl_engine *engine, struct arl_token *token, arl_ns 
             finish(engine, token, now);
             return;
         }
-        token->answered = true;
-        engine->owed--;
+        set_answered(engine, token, true);
     }
     if (token->answered && token->again_at <= arl_ns_add(now, ARL_EARLY)) {
-        token->again_at = ARL_NEVER;
-        token->answered = false;
+        if (token->main.state == ARL_IDLE) /* else one is under way, too early: after its answer */
+            token->again_at = ARL_NEVER;
         token->in_doubt = true;
-        engine->owed++;
+        set_answered(engine, token, false);
         arl_token_may_live(token, arl_ns_add(now, ARL_SECOND));
         send_release(engine, token);
     } else if (!token->answered && token->retry_at <= arl_ns_add(now, ARL_EARLY)) {
