@@ -137,7 +137,8 @@ void arl_settle_answered(struct arl_engine *engine, struct arl_token *token, enu
         return;
     case ARL_NOT_EXECUTED:
         token->main.whole_script = true;
-        send_release(engine, token);
+        if (!token->answered) /* else K is gone by now */
+            send_release(engine, token);
         return;
     case ARL_REFUSED: /* the same command would be refused again */
         conclude(engine, token, ARL_SERVER_ERROR, now);
@@ -166,6 +167,7 @@ void arl_settle_tick(struct arl_engine *engine, struct arl_token *token, arl_ns 
             finish(engine, token, now);
             return;
         }
+        arl_outbox_unqueue(&token->main);
         set_answered(engine, token, true);
     }
     if (token->answered && token->again_at <= arl_ns_add(now, ARL_EARLY)) {

@@ -73,12 +73,46 @@ static void rule_4_a_release_under_way_is_not_the_one_once_more(void **state)
     expect_nothing_owed(&w);
 }
 
+static void a_release_not_written_before_the_lease_is_gone_never_is(void **state)
+{
+    struct world w;
+    (void)state;
+    world_open(&w, 1);
+    cut_and_leave(&w, 300);
+    world_down(&w);
+    arl_engine_up(w.engine, w.now); /* the transport takes nothing: what is queued stays */
+    w.now += 400 * ARL_MS;
+    arl_engine_tick(w.engine, w.now);
+    assert_false(arl_engine_has_request(w.engine));
+    world_run(&w, 300);
+    world_expect(&w, "1600 RELEASE no1 t1\n");
+    world_reply(&w, 5, ARL_NO);
+    expect_nothing_owed(&w);
+}
+
+static void a_script_unknown_after_the_lease_is_gone_is_not_repeated(void **state)
+{
+    struct world w;
+    (void)state;
+    world_open(&w, 1);
+    cut_and_leave(&w, 300);
+    world_run(&w, 400);
+    world_reply(&w, 0, ARL_NOT_EXECUTED);
+    world_expect(&w, "");
+    world_run(&w, 300);
+    world_expect(&w, "1600 RELEASE no1 t1 whole\n");
+    world_reply(&w, 5, ARL_NO);
+    expect_nothing_owed(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rule_4_a_token_unanswered_at_a_cut_is_released_once_more),
         cmocka_unit_test(an_answer_after_the_lease_is_gone_counts_once),
         cmocka_unit_test(rule_4_a_release_under_way_is_not_the_one_once_more),
+        cmocka_unit_test(a_release_not_written_before_the_lease_is_gone_never_is),
+        cmocka_unit_test(a_script_unknown_after_the_lease_is_gone_is_not_repeated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
