@@ -21,3 +21,5 @@ from .connect import aclose
 from .exceptions import LockError, LockNotAcquiredError, LockNotOwnedError
 
 __all__ = ["LockError", "LockNotAcquiredError", "LockNotOwnedError", "Redisson", "aclose"]
+
+__version__ = "0.1.0"

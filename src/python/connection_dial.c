@@ -154,11 +154,12 @@ void connection_check_closed(struct connection *c)
 {
     PyObject *closings = c->closings;
 
-    if (!c->closed || c->leaving > 0 || c->dialling != NULL || c->transport != NULL)
+    if (!c->foreign && (!c->closed || c->leaving > 0 || c->dialling != NULL || c->transport != NULL))
         return;
     c->closings = NULL;
     for (Py_ssize_t i = 0; closings != NULL && i < PyList_GET_SIZE(closings); i++)
         dial_resolve(c, PyList_GET_ITEM(closings, i));
     Py_XDECREF(closings);
-    dial_stop_keeper(c);
+    if (!c->foreign)
+        dial_stop_keeper(c);
 }

@@ -28,18 +28,6 @@ static int link_descriptor(PyObject *transport)
     return fd;
 }
 
-static int link_set_reply_timeout(struct connection *c)
-{
-    PyObject *seconds = PyObject_GetAttrString(c->client, "reply_timeout");
-    double value = seconds == NULL ? -1.0 : PyFloat_AsDouble(seconds);
-
-    Py_XDECREF(seconds);
-    if (value == -1.0 && PyErr_Occurred())
-        return -1;
-    arl_engine_set_reply_timeout(c->engine, value < 1e9 ? (arl_ns)(value * 1e9) + 1 : ARL_NEVER);
-    return 0;
-}
-
 static void link_remember_descriptor(struct connection *c)
 {
     struct stat status;
@@ -60,7 +48,7 @@ static int link_take(struct connection *c, PyObject *transport, PyObject *kept)
         return -1;
     }
     c->write = PyObject_GetAttrString(transport, "write");
-    if (c->write == NULL || link_set_reply_timeout(c) < 0)
+    if (c->write == NULL)
         return -1;
     c->reader = resp_reader_new(c->output.memory);
     if (c->reader == NULL) {

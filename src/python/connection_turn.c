@@ -43,6 +43,8 @@ static void turn_lost(struct connection *c, struct redisson *redisson, enum arl_
             c->losses = PyList_New(0);
         if (c->losses == NULL || PyList_Append(c->losses, redisson->key) < 0)
             PyErr_WriteUnraisable((PyObject *)c);
+        if (redisson->entered == REDISSON_ENTERED)
+            redisson->entered = REDISSON_EMPTY;
     }
     redisson_lose(redisson);
 }
@@ -238,7 +240,7 @@ void connection_pump(struct connection *c, arl_ns now)
 {
     c->used = now;
     connection_collect(c, NULL);
-    if (c->waking > 0)
+    if (c->waking > 0 || c->foreign)
         return; /* the end of the turn does the rest */
     connection_deliver_soon(c);
     turn_output(c, now, false);
@@ -251,7 +253,7 @@ void connection_turn(struct connection *c)
         connection_deliver_soon(c);
     else if (c->ready != NULL)
         turn_wake(c);
-    if (c->waking == 0) {
+    if (c->waking == 0 && !c->foreign) { /* a task that was run may have forked */
         connection_deliver_soon(c);
         turn_output(c, clock_now(), true);
         if (c->orphan && connection_is_idle(c))

@@ -72,16 +72,33 @@ static struct connection *connection_alloc(struct module_state *state)
     return c;
 }
 
+/* How long the client waits for a reply; -1 with an exception. */
+static arl_ns connection_reply_timeout(struct connection *c)
+{
+    PyObject *timeout = PyObject_GetAttrString(c->client, "reply_timeout");
+    double seconds = timeout == NULL ? -1.0 : PyFloat_AsDouble(timeout);
+
+    Py_XDECREF(timeout);
+    if (seconds > 0.0)
+        return seconds < 1e9 ? (arl_ns)(seconds * 1e9) + 1 : ARL_NEVER;
+    if (!PyErr_Occurred())
+        PyErr_SetString(PyExc_ValueError, "reply_timeout must be above 0");
+    return -1;
+}
+
 static int connection_make_engine(struct connection *c)
 {
+    arl_ns reply_timeout = connection_reply_timeout(c);
     struct arl_settings settings = {
         .alloc = memory_alloc,
         .release = memory_release,
         .draw_token = entropy_token,
         .seed = entropy_seed(),
-        .reply_timeout = 5 * ARL_SECOND, /* until the client's own is known */
+        .reply_timeout = reply_timeout,
     };
 
+    if (reply_timeout < 0)
+        return -1;
     c->engine = arl_engine_new(&settings);
     if (c->engine != NULL)
         return 0;

@@ -16,7 +16,7 @@ struct waiter;
 enum redisson_entered {
     REDISSON_OUTSIDE,
     REDISSON_ENTERED, /* in the body of its `async with` */
-    REDISSON_EMPTY    /* the same, with None for a lock */
+    REDISSON_EMPTY    /* the same, with None for a lock, or with one whose loss was told: nothing to leave */
 };
 
 struct redisson {

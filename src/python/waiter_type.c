@@ -26,7 +26,7 @@ struct waiter *waiter_new(struct redisson *redisson, const struct call *call)
     return w;
 }
 
-/* Lets go of all that only a waiting call needs. */
+/* Lets go of everything: whoever woke the task that runs on from here still holds the waiter itself. */
 static void waiter_finish(struct waiter *w)
 {
     w->phase = WAITER_FINISHED;
@@ -37,6 +37,7 @@ static void waiter_finish(struct waiter *w)
     Py_CLEAR(w->message);
     Py_CLEAR(w->error);
     Py_CLEAR(w->connection);
+    Py_CLEAR(w->redisson);
 }
 
 /* Gives back what the call has, and what it waits for; no exception may be set. */
@@ -78,7 +79,7 @@ static void waiter_finalize(PyObject *self)
     if (w->phase == WAITER_CREATED) {
         if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%s' was never awaited", w->call->name) < 0)
             PyErr_WriteUnraisable(self);
-        w->phase = WAITER_FINISHED;
+        waiter_finish(w);
     } else { /* its task was destroyed; no I/O here */
         c = (struct connection *)Py_XNewRef((PyObject *)w->connection);
         waiter_give_back(w);
@@ -112,7 +113,6 @@ static int waiter_clear(PyObject *self)
     if (w->phase == WAITER_BEGUN)
         waiter_give_back(w);
     waiter_finish(w);
-    Py_CLEAR(w->redisson);
     return 0;
 }
 

@@ -40,7 +40,7 @@ enum waiter_phase { WAITER_CREATED, WAITER_BEGUN, WAITER_FINISHED };
 struct waiter {
     PyObject_HEAD
     const struct call *call;
-    struct redisson *redisson;     /* owned */
+    struct redisson *redisson;     /* owned until the call has ended */
     struct connection *connection; /* owned, from begin on; NULL before and afterwards */
     struct arl_handle *handle;     /* acquire, release: owned until given to the Redisson or dropped */
     struct arl_ask *ask;           /* extend, locked: owned until answered */
