@@ -9,7 +9,7 @@ import time
 from collections.abc import Coroutine
 from typing import Any
 
-from benchmarks.memory import rss
+from benchmarks.memory import malloced, rss
 from benchmarks.server import Server
 
 
@@ -67,10 +67,10 @@ async def measure(url: str, rounds: int, waiters: int, keys: int) -> dict[str, A
         if i == 0:  # the first round is warm-up: what it leaves is the state to come back to
             await asyncio.sleep(1)
             gc.collect()
-            before = rss(), descriptors(), server.command("DBSIZE")
+            before = malloced() or rss(), descriptors(), server.command("DBSIZE")
     await asyncio.sleep(1)
     gc.collect()
-    result["bytes"] = rss() - before[0]
+    result["bytes"] = (malloced() or rss()) - before[0]
     result["descriptors"] = descriptors() - before[1]
     result["keys"] = int(server.command("DBSIZE")) - int(before[2])
     result["tasks"] = len(asyncio.all_tasks()) - 1
