@@ -108,6 +108,7 @@ test-c: $(VENV)/.prepared-test build/hiredis.mk ## Build and run the tests in C 
 lint: build build/hiredis.mk $(VENV)/.has-test $(VENV)/.has-lint $(VENV)/.prepared-lint ## Style, types, stubs and warnings
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+	$(PY) -m mypy --disable-error-code union-attr tests/python  # a test that meets None fails right there
 	$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml aioredlock_c._core
 	$(VENV)/bin/clang-format --dry-run -Werror $(C_FILES)
 	@for cc in gcc clang; do echo "$$cc -Wall -Wextra -Werror"; \

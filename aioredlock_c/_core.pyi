@@ -1,10 +1,10 @@
 import asyncio
 from collections.abc import Coroutine
 from types import TracebackType
-from typing import Any, SupportsFloat, SupportsIndex, final
+from typing import Any, SupportsFloat, SupportsIndex, TypeAlias, final
 from uuid import UUID
 
-from typing_extensions import Self, TypeAlias
+from typing_extensions import Self
 
 from .clients import Client
 
