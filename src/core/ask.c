@@ -46,32 +46,47 @@ int arl_ask_peek(struct arl_engine *engine, const char *key, size_t key_length, 
     return *out != NULL ? 0 : ARL_ENOMEM;
 }
 
+static void let_go_of_token(struct arl_engine *engine, struct arl_ask *ask)
+{
+    struct arl_token *token = ask->token;
+    if (token == NULL)
+        return;
+    ask->token = NULL;
+    token->extends--;
+    arl_token_collect(engine, token);
+}
+
 void arl_ask_collect(struct arl_engine *engine, struct arl_ask *ask)
 {
-    if (ask->dropped && ask->request.state == ARL_IDLE)
+    if (ask->cause == 0 || ask->request.state != ARL_IDLE)
+        return;
+    let_go_of_token(engine, ask);
+    if (ask->dropped)
         arl_mem_free(&engine->settings, ask);
 }
 
-/* Its request may still be unanswered; the token is not looked at any more. */
-static void detach(struct arl_ask *ask, enum arl_cause cause)
+/* Its owner waits no more. A request under way keeps the token: its answer still concerns the lease. */
+static void detach(struct arl_engine *engine, struct arl_ask *ask, enum arl_cause cause)
 {
     arl_link_remove(&ask->link);
     arl_outbox_unqueue(&ask->request);
-    if (ask->token != NULL)
-        ask->token->extends--;
-    ask->token = NULL;
-    ask->cause = (uint8_t)cause;
+    if (ask->cause == 0)
+        ask->cause = (uint8_t)cause;
+    if (ask->request.state == ARL_IDLE)
+        let_go_of_token(engine, ask);
 }
 
 static void end(struct arl_engine *engine, struct arl_ask *ask, enum arl_cause cause)
 {
-    detach(ask, cause);
+    if (ask->cause != 0)
+        return;
+    detach(engine, ask, cause);
     arl_notice_give(engine, &ask->notice, ARL_EVENT_ANSWERED);
 }
 
 void arl_ask_drop(struct arl_engine *engine, struct arl_ask *ask)
 {
-    detach(ask, ARL_CLOSED);
+    detach(engine, ask, ARL_CLOSED);
     arl_notice_withdraw(&ask->notice);
     ask->dropped = true;
     arl_ask_collect(engine, ask);
@@ -90,34 +105,42 @@ void arl_ask_end_of_hold(struct arl_engine *engine, const struct arl_token *toke
     }
 }
 
+/* Does the ask concern the lease that is held now? */
+static bool concerns_lease(const struct arl_ask *ask)
+{
+    return ask->token != NULL && ask->token->queue != NULL && ask->token->queue->token == ask->token;
+}
+
 static void extended(const struct arl_ask *ask, const struct arl_request *request, arl_ns now)
 {
-    struct arl_waitq *queue = ask->token->queue;
-    arl_ns belief = arl_lease_belief(request->sent_at, request->ttl);
-    queue->lease.valid_until = arl_ns_max(queue->lease.valid_until, belief);
+    if (ask->token == NULL)
+        return;
     arl_token_may_live(ask->token, arl_ns_add(now, request->ttl));
+    if (!concerns_lease(ask))
+        return;
+    struct arl_lease *lease = &ask->token->queue->lease;
+    lease->valid_until = arl_ns_max(lease->valid_until, arl_lease_belief(request->sent_at, request->ttl));
 }
 
 static void answer(struct arl_engine *engine, struct arl_ask *ask, enum arl_outcome outcome,
                    const struct arl_request *request, arl_ns now)
 {
-    struct arl_waitq *queue = ask->token != NULL ? ask->token->queue : NULL;
     switch (outcome) {
     case ARL_YES:
-        if (queue != NULL)
-            extended(ask, request, now);
+        extended(ask, request, now);
         end(engine, ask, ARL_DONE);
         break;
     case ARL_NO:
     case ARL_WRONG_TYPE:
-        if (queue != NULL)
-            arl_hold_lose(engine, queue, true, now); /* ends this ask too */
+        if (concerns_lease(ask))
+            arl_hold_lose(engine, ask->token->queue, true, now); /* ends this ask too */
         else
             end(engine, ask, ARL_NOT_OWNED);
         break;
     case ARL_NOT_EXECUTED:
         ask->request.whole_script = true;
-        arl_outbox_queue(&engine->outbox, &ask->request);
+        if (ask->cause == 0)
+            arl_outbox_queue(&engine->outbox, &ask->request);
         break;
     case ARL_STALE:
         arl_engine_want_reset(engine);
@@ -129,16 +152,16 @@ static void answer(struct arl_engine *engine, struct arl_ask *ask, enum arl_outc
         end(engine, ask, ARL_SERVER_ERROR);
         break;
     }
-    if (queue != NULL)
-        arl_waitq_step(engine, queue, now);
 }
 
 void arl_ask_answered(struct arl_engine *engine, struct arl_ask *ask, enum arl_outcome outcome,
                       const struct arl_request *request, arl_ns now)
 {
-    if (ask->cause == 0)
-        answer(engine, ask, outcome, request, now);
+    struct arl_waitq *queue = ask->token != NULL ? ask->token->queue : NULL;
+    answer(engine, ask, outcome, request, now);
     arl_ask_collect(engine, ask);
+    if (queue != NULL)
+        arl_waitq_step(engine, queue, now);
 }
 
 arl_ns arl_ask_deadline(const struct arl_engine *engine)

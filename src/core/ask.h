@@ -12,7 +12,7 @@ struct arl_ask {
     struct arl_link link; /* in engine->asks until it is answered */
     struct arl_notice notice;
     struct arl_request request;
-    struct arl_token *token; /* extend: of the lease at hand; NULL once answered, and for peek */
+    struct arl_token *token; /* extend: of the lease at hand, kept until its request is answered; else NULL */
     void *owner;
     arl_ns ttl;          /* ns: extend */
     arl_ns deadline;     /* ns: when it ends as ARL_NO_ANSWER */
@@ -32,7 +32,7 @@ int arl_ask_peek(struct arl_engine *engine, const char *key, size_t key_length, 
 
 void arl_ask_drop(struct arl_engine *engine, struct arl_ask *ask);
 
-/* Frees an ask that was dropped and whose request is idle. */
+/* No request is under way: an ask that has ended lets its token go; one that was dropped is freed. */
 void arl_ask_collect(struct arl_engine *engine, struct arl_ask *ask);
 
 /* The hold is over: every extend of this token ends as ARL_NOT_OWNED; one not yet written never is. */

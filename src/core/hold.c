@@ -161,13 +161,14 @@ void arl_hold_renewed(struct arl_engine *engine, struct arl_token *token, enum a
                       const struct arl_request *request, arl_ns now)
 {
     struct arl_waitq *queue = token->queue;
+    if (outcome == ARL_YES)
+        arl_token_may_live(token, arl_ns_add(now, request->ttl));
     if (queue == NULL || queue->token != token)
         return; /* released meanwhile: harmless by its compare (rule 3) */
     struct arl_lease *lease = &queue->lease;
     switch (outcome) {
     case ARL_YES:
         token->renew.whole_script = false;
-        arl_token_may_live(token, arl_ns_add(now, request->ttl));
         arl_lease_confirm(lease, request->sent_at, request->ttl, &engine->random);
         if (request->ttl < lease->ttl && lease->valid_until - now < lease->ttl / 2)
             lease->renew_at = now; /* handed on meanwhile, to one who asks for more */

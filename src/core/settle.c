@@ -7,15 +7,26 @@
 /* So long (ns) until a server that was busy is asked again. */
 #define BUSY_PAUSE (100 * ARL_MS)
 
+/* A RENEW written before the release may prolong K until it is answered: gone_at says nothing before. */
+static bool is_under_way(const struct arl_token *token)
+{
+    return token->renew.state == ARL_UNANSWERED || token->extends > 0;
+}
+
 /* Ends of waiting are armed ARL_EARLY later: a timer that fires early never finds them just not over. */
-static void arm(struct arl_engine *engine, struct arl_token *token)
+static void arm_for(struct arl_engine *engine, struct arl_token *token, bool under_way)
 {
     arl_ns at = token->answered ? token->again_at : token->retry_at;
-    if (!token->answered)
+    if (!token->answered && !under_way)
         at = arl_ns_min(at, arl_ns_add(token->gone_at, ARL_EARLY));
     if (token->releaser != NULL)
-        at = arl_ns_min(at, arl_ns_add(token->give_up_at, ARL_EARLY));
+        at = arl_ns_min(at, arl_ns_add(arl_ns_min(token->give_up_at, token->gone_at), ARL_EARLY));
     arl_timers_set(&engine->timers, &token->timer, at);
+}
+
+static void arm(struct arl_engine *engine, struct arl_token *token)
+{
+    arm_for(engine, token, is_under_way(token));
 }
 
 static void answer_releaser(struct arl_engine *engine, struct arl_token *token, enum arl_cause cause)
@@ -161,7 +172,7 @@ void arl_settle_tick(struct arl_engine *engine, struct arl_token *token, arl_ns 
 {
     if (token->releaser != NULL && (now >= token->give_up_at || now >= token->gone_at))
         answer_releaser(engine, token, ARL_NO_ANSWER);
-    if (!token->answered && now >= token->gone_at) {
+    if (!token->answered && !is_under_way(token) && now >= token->gone_at) {
         done(token, now);
         if (token->again_at == ARL_NEVER) {
             finish(engine, token, now);
@@ -207,7 +218,7 @@ void arl_settle_down(struct arl_engine *engine, struct arl_token *token, arl_ns 
         arl_token_may_live(token, arl_ns_add(now, token->renew.ttl));
     token->main.whole_script = false;
     token->retry_at = ARL_NEVER;
-    arm(engine, token);
+    arm_for(engine, token, false);
 }
 
 void arl_settle_fail(struct arl_engine *engine, enum arl_cause cause)

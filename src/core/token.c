@@ -50,7 +50,8 @@ void arl_token_forget(struct arl_engine *engine, struct arl_token *token)
 
 void arl_token_collect(struct arl_engine *engine, struct arl_token *token)
 {
-    if (token->queue == NULL && token->main.state == ARL_IDLE && token->renew.state == ARL_IDLE)
+    if (token->queue == NULL && token->main.state == ARL_IDLE && token->renew.state == ARL_IDLE &&
+        token->extends == 0)
         free_token(engine, token);
 }
 

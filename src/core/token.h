@@ -28,7 +28,7 @@ struct arl_token {
     arl_ns again_at;             /* ns: RELEASE once more (rule 4), or ARL_NEVER */
     arl_ns retry_at;             /* ns: the server was busy: RELEASE again, or ARL_NEVER */
     arl_ns give_up_at;           /* ns: until when the releaser waits, or ARL_NEVER */
-    uint32_t extends;            /* asks that wait for an answer about it */
+    uint32_t extends;            /* asks whose answer concerns it */
     bool settling;               /* in engine->settles: dead, never tried, renewed or handed on again */
     bool answered;               /* the RELEASE was answered; only again_at keeps the record */
     bool in_doubt;               /* a RELEASE was unanswered at a cut: "no" counts as released */
@@ -42,7 +42,7 @@ int arl_token_draw(struct arl_engine *engine, struct arl_waitq *queue, struct ar
  * Gives up its reference to the wait queue (arl_waitq_unref). */
 void arl_token_forget(struct arl_engine *engine, struct arl_token *token);
 
-/* A request of a forgotten token was answered: frees the record if that was the last. */
+/* A request of a token was answered: frees a forgotten record if that was the last. */
 void arl_token_collect(struct arl_engine *engine, struct arl_token *token);
 
 /* It may be on the server until `until` (ns). */
