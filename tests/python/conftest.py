@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
+import hypothesis
 import pytest
 from support.clients import client_of, on_server
 from support.servers import Server, found_binaries, start_server
@@ -22,6 +23,13 @@ except ImportError:  # not made for this Python
 else:
     LOOPS = ["asyncio", "uvloop"]
 
+# A busy machine is no failure; nothing is written into the working directory.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, database=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
+
+LIMIT = 60  # seconds for what one test runs on a loop
 T = TypeVar("T")
 Run = Callable[..., Any]
 _started: dict[str, Server] = {}
@@ -86,16 +94,26 @@ def loop_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def _give_up(task: asyncio.Task[Any]) -> None:
+    """A test that hangs says where, and ends."""
+    task.print_stack()
+    task.cancel(f"not done within {LIMIT} s")
+
+
 @pytest.fixture
 def run(loop_kind: str) -> Run:
     """run(main) runs the coroutine function `main()` on each loop; run(main, server) hands it a client."""
 
     def runner(main: Callable[..., Awaitable[T]], server: Server | None = None, **options: Any) -> T:
         async def whole() -> T:
-            if server is None:
-                return await main()
-            async with client_of(server, **options) as client:
-                return await main(client)
+            alarm = asyncio.get_running_loop().call_later(LIMIT, _give_up, asyncio.current_task())
+            try:
+                if server is None:
+                    return await main()
+                async with client_of(server, **options) as client:
+                    return await main(client)
+            finally:
+                alarm.cancel()
 
         return run_on_loop(loop_kind, whole)
 

@@ -55,11 +55,13 @@ def test_tries_used_up_on_the_documented_schedule(run: Run, server: Server, key:
     grown = [mean * max(0, i - 2) for i in range(tries)]
     held_by_another(server, key)
 
+    chosen: dict[str, Any] = {name: tries}
+
     async def main(redis: Client) -> tuple[Any, float]:
         async with Redisson(redis, key=f"{key}-warm-up"):
             pass
         start = time.monotonic()
-        async with Redisson(redis, key=key, **FAST, **{name: tries}) as lock:
+        async with Redisson(redis, key=key, **FAST, **chosen) as lock:
             return lock, time.monotonic() - start
 
     with Monitor(server) as monitor:
@@ -89,10 +91,12 @@ def test_the_default_is_ten_tries(run: Run, any_server: Server, key: str) -> Non
 
 @pytest.mark.parametrize("name", ["retry_count", "retry_times"])
 def test_no_tries_at_all(run: Run, any_server: Server, key: str, name: str) -> None:
+    none: dict[str, Any] = {name: 0}
+
     async def main(redis: Client) -> None:
-        async with Redisson(redis, key=key, **{name: 0}) as lock:
+        async with Redisson(redis, key=key, **none) as lock:
             assert lock is None
-        assert await Redisson(redis, key=key, **{name: 0}).acquire() is False
+        assert await Redisson(redis, key=key, **none).acquire() is False
 
     with Monitor(any_server) as monitor:
         run(main, any_server)

@@ -286,4 +286,5 @@ asyncio.run(main(int(sys.argv[1]), sys.argv[2]))
 
 
 def test_ten_thousand_waiters_cancelled_leave_nothing(any_server: Server, key: str) -> None:
-    run_clean(MANY, any_server.port, key, timeout=120)
+    # Without -X dev, which logs each turn that is slow: ten thousand tasks make some.
+    run_clean(MANY, any_server.port, key, flags=("-W", "error"), timeout=120)

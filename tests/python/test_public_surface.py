@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +40,6 @@ def test_the_errors_fit_redis_pys() -> None:
     assert not issubclass(aioredlock_c.LockNotAcquiredError, redis.exceptions.LockNotOwnedError)
 
 
-def test_the_version_is_the_distributions() -> None:
-    assert aioredlock_c.__version__ == metadata.version("aioredlock-c")
-
-
 def test_types_are_shipped() -> None:
     package = Path(aioredlock_c.__file__).parent
     assert (package / "py.typed").exists()
@@ -66,7 +61,7 @@ def test_exports_are_documented(name: str) -> None:
 @pytest.mark.parametrize("name", MEMBERS)
 def test_members_are_documented(name: str) -> None:
     text = inspect.getdoc(getattr(aioredlock_c.Redisson, name)) or ""
-    assert len(text) > 20
+    assert text
     assert name.startswith("__") or "versionadded:: 0.1.0" in text
 
 

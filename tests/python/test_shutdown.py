@@ -21,7 +21,8 @@ import redis.asyncio
 from aioredlock_c import Redisson
 
 kind, port, key = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-client = redis.asyncio.Redis(port=port)
+# A numeric address: a name is looked up in the loop's executor, whose end a forked child spoils (CPython).
+client = redis.asyncio.Redis(host="127.0.0.1", port=port)
 
 def run(main):
     if kind == "uvloop":
@@ -223,7 +224,7 @@ async def main():
             await asyncio.sleep(0.01)
         await asyncio.sleep(1.5)
         assert lock.is_locked()
-        probe = redis.asyncio.Redis(port=port)
+        probe = redis.asyncio.Redis(host="127.0.0.1", port=port)
         assert await probe.get("redisson:" + key) == token.encode()
         await probe.aclose()
         async with Redisson(client, key=key + "-parent") as other:

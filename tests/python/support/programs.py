@@ -41,8 +41,8 @@ def run_program(
     return subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=timeout)
 
 
-def run_clean(source: str, *arguments: object, timeout: float = 60) -> str:
+def run_clean(source: str, *arguments: object, flags: tuple[str, ...] = STRICT, timeout: float = 60) -> str:
     """Runs a program that must end well and say nothing on stderr (warnings are errors); gives its stdout."""
-    done = run_program(source, *arguments, timeout=timeout)
+    done = run_program(source, *arguments, flags=flags, timeout=timeout)
     assert (done.returncode, done.stderr) == (0, ""), f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
