@@ -10,7 +10,7 @@ static bool fall_silent(struct sim *sim, struct process *process)
     if (link == NULL)
         return false;
     NOTE(sim, "p%d: its connection falls silent", process->index);
-    process->disturbed_at = sim->now;
+    process_disturb(process, sim->now);
     link_fall_silent(sim, link);
     return true;
 }
@@ -28,7 +28,7 @@ static bool silence(struct sim *sim, arl_ns duration)
     NOTE(sim, "server: silent for %lld ms", (long long)(duration / ARL_MS));
     sim->server.silent_until = arl_ns_max(sim->server.silent_until, sim->now + duration);
     for (int i = 0; i < sim->plan.processes; i++)
-        sim->processes[i].disturbed_at = sim->server.silent_until;
+        process_disturb(&sim->processes[i], sim->server.silent_until);
     return true;
 }
 
@@ -36,7 +36,7 @@ static bool answer_an_error(struct sim *sim, struct process *process)
 {
     static const enum arl_outcome errors[] = {ARL_BUSY, ARL_REFUSED, ARL_UNKNOWN, ARL_STALE};
     process->error_next = (int)errors[dice_below(&sim->dice, 4)];
-    process->disturbed_at = sim->now;
+    process_disturb(process, sim->now);
     return true;
 }
 

@@ -22,7 +22,7 @@ void judge_owed(struct sim *sim, struct process *process)
         uint32_t number = process->open[i];
         const struct token *token = ledger_token(&sim->ledger, number);
         if (sim->server.keys[token->key].token == number && token->known && !token->released &&
-            !token->excused && !judge_stands_for(sim, number))
+            !token->excused && !token->late && !judge_stands_for(sim, number))
             sim_blame(sim, JUDGE_LIVENESS, "p%d: nobody stands for token %u, and no RELEASE is written",
                       process->index, number);
     }

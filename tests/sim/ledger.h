@@ -24,6 +24,7 @@ struct token {
     bool lost;          /* the owner was told so */
     bool restored;      /* a failover to a copy brought it back */
     bool released;      /* a RELEASE was written on this connection, or answered on any */
+    bool late;          /* a RENEW of it was executed from a cut connection: its ttl ends it */
     bool excused;       /* an error reply or a cut: the RELEASE may take longer */
     arl_ns release_at;  /* ns, true: when its first RELEASE was written; ARL_NEVER */
     arl_ns doubted_at;  /* ns, true: the cut that left its TRY unanswered; ARL_NEVER */

@@ -65,7 +65,7 @@ static arl_ns arrival(struct sim *sim, struct link *link, const struct messages 
                                : plan_delay(&sim->plan, &sim->dice);
     arl_ns at = arl_ns_max(sim->now + delay, ring->last);
     if (at - sim->now > SLOW && link->process != NULL)
-        link->process->disturbed_at = sim->now;
+        process_disturb(link->process, sim->now);
     return at;
 }
 
@@ -97,6 +97,8 @@ static void ring_command(struct sim *sim, struct alarm *alarm)
     NOTE(sim, "server: %s k%d token %u ttl %lld%s -> %s%s", judge_verb_name(message.verb), message.key,
          message.token, (long long)(message.ttl / ARL_MS), message.whole ? " whole" : "",
          judge_outcome_name((enum arl_outcome)message.outcome), link->open ? "" : " (from a cut connection)");
+    if (!link->open && message.verb == WIRE_RENEW)
+        ledger_token(&sim->ledger, message.token)->late = true;
     if (link->open) {
         message.at = arrival(sim, link, &link->replies);
         push(&link->replies, &message);

@@ -54,7 +54,8 @@ static void hang_up(struct sim *sim, struct process *process)
     judge_wire_cut(sim, process);
     link_close(sim, link);
     process->links[LINK_LOOP] = NULL;
-    process->cut_at = process->disturbed_at = sim->now;
+    process->cut_at = sim->now;
+    process_disturb(process, sim->now);
     process->landed_by = link->landed_by;
     agenda_set(&sim->agenda, &process->orphans, sim->now + ARL_SECOND);
     agenda_unset(&sim->agenda, &process->flush);
@@ -230,7 +231,7 @@ static void ring_wake(struct sim *sim, struct alarm *alarm)
     if (process->engine == NULL)
         return;
     NOTE(sim, "p%d: goes on", process->index);
-    process->disturbed_at = sim->now;
+    process_disturb(process, sim->now);
     if (dice_chance(&sim->dice, 50)) { /* it was stopped in the middle of a task's step */
         for (int i = 0; i < sim->plan.tasks; i++)
             (void)task_looks(sim, &process->tasks[i]);
@@ -250,7 +251,7 @@ void process_pause(struct sim *sim, struct process *process, arl_ns duration)
 {
     NOTE(sim, "p%d: is stopped for %lld ms", process->index, (long long)(duration / ARL_MS));
     process->paused_until = arl_ns_max(process->paused_until, sim->now + duration);
-    process->disturbed_at = process->paused_until;
+    process_disturb(process, process->paused_until);
     agenda_set(&sim->agenda, &process->wake, process->paused_until);
 }
 

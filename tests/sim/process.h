@@ -40,7 +40,7 @@ struct process {
     arl_ns up_at;        /* ns, true: when its connection was opened */
     arl_ns cut_at;       /* ns, true: when the last one was cut; ARL_NEVER */
     arl_ns landed_by;    /* ns, true: when the last command of that arrives */
-    arl_ns disturbed_at; /* ns, true: when anything last went wrong with it */
+    arl_ns disturbed_at; /* ns, true: until when anything was wrong with it */
     struct alarm orphans; /* judge_liveness looks a second after a cut */
     uint32_t open[OPEN_TOKENS_MAX]; /* tokens whose RELEASE may still be owed (judge_liveness) */
     int open_count;
@@ -62,6 +62,12 @@ void process_reply(struct sim *sim, struct process *process, const struct messag
 
 /* After every input of its engine: takes the events, writes or plans to, sets the timer, asks the judges. */
 void process_settle(struct sim *sim, struct process *process);
+
+/* Until then (ns, true) something is wrong with it. */
+static inline void process_disturb(struct process *process, arl_ns until)
+{
+    process->disturbed_at = arl_ns_max(process->disturbed_at, until);
+}
 
 /* ---- what goes wrong with it ---- */
 
