@@ -24,7 +24,7 @@ struct agenda {
 };
 
 /* The struct of `type` whose field `member` is the alarm. */
-#define ALARM_OF(alarm, type, member) ((type *)(void *)((char *)(alarm)-offsetof(type, member)))
+#define ALARM_OF(alarm, type, member) ((type *)(void *)((char *)(alarm) - offsetof(type, member)))
 
 /* Sets or moves an alarm; ARL_NEVER unsets it. Ends the program when there is no memory. */
 void agenda_set(struct agenda *agenda, struct alarm *alarm, arl_ns at);

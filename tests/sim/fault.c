@@ -132,10 +132,10 @@ static bool happen(struct sim *sim, struct process *process, enum fault_kind kin
 static enum fault_kind draw_kind(struct sim *sim)
 {
     static const unsigned char weights[FAULT_KINDS] = {
-        [FAULT_PAUSE] = 25, [FAULT_CUT] = 30,  [FAULT_FALL_SILENT] = 12, [FAULT_SILENT] = 8,
-        [FAULT_UNREACHABLE] = 8, [FAULT_FORGET] = 6, [FAULT_ERROR] = 6,  [FAULT_KILL] = 3,
-        [FAULT_CLOSE] = 2, [FAULT_DELETE] = 40, [FAULT_OVERWRITE] = 20, [FAULT_CHANGE_TYPE] = 10,
-        [FAULT_EMPTY] = 15, [FAULT_GO_BACK] = 25};
+        [FAULT_PAUSE] = 25,      [FAULT_CUT] = 30,    [FAULT_FALL_SILENT] = 12, [FAULT_SILENT] = 8,
+        [FAULT_UNREACHABLE] = 8, [FAULT_FORGET] = 6,  [FAULT_ERROR] = 6,        [FAULT_KILL] = 3,
+        [FAULT_CLOSE] = 2,       [FAULT_DELETE] = 40, [FAULT_OVERWRITE] = 20,   [FAULT_CHANGE_TYPE] = 10,
+        [FAULT_EMPTY] = 15,      [FAULT_GO_BACK] = 25};
     int kinds = sim->plan.safe ? FAULT_SAFE_KINDS : FAULT_KINDS;
     int total = 0;
     for (int kind = 0; kind < kinds; kind++)
@@ -202,7 +202,8 @@ static void ring_copy(struct sim *sim, struct alarm *alarm)
     if (sim->ending)
         return;
     server_keep_copy(sim);
-    agenda_set(&sim->agenda, alarm, sim->now + dice_between(&sim->dice, sim->plan.ttl / 10, 2 * sim->plan.ttl));
+    agenda_set(&sim->agenda, alarm,
+               sim->now + dice_between(&sim->dice, sim->plan.ttl / 10, 2 * sim->plan.ttl));
 }
 
 void faults_start(struct sim *sim)

@@ -12,22 +12,22 @@ struct process;
 
 enum fault_kind {
     /* safe */
-    FAULT_PAUSE,        /* a process does nothing */
-    FAULT_CUT,          /* a connection is cut */
-    FAULT_FALL_SILENT,  /* a connection carries nothing any more, and nobody says so */
-    FAULT_SILENT,       /* the server does nothing */
-    FAULT_UNREACHABLE,  /* a connection is cut, and dialling fails for a while */
-    FAULT_FORGET,       /* the server forgets its scripts */
-    FAULT_ERROR,        /* a command is answered by an error */
-    FAULT_KILL,         /* a process dies; another takes its place */
-    FAULT_CLOSE,        /* a loop shuts down; another takes its place */
+    FAULT_PAUSE,       /* a process does nothing */
+    FAULT_CUT,         /* a connection is cut */
+    FAULT_FALL_SILENT, /* a connection carries nothing any more, and nobody says so */
+    FAULT_SILENT,      /* the server does nothing */
+    FAULT_UNREACHABLE, /* a connection is cut, and dialling fails for a while */
+    FAULT_FORGET,      /* the server forgets its scripts */
+    FAULT_ERROR,       /* a command is answered by an error */
+    FAULT_KILL,        /* a process dies; another takes its place */
+    FAULT_CLOSE,       /* a loop shuts down; another takes its place */
     FAULT_SAFE_KINDS,
     /* unsafe */
     FAULT_DELETE = FAULT_SAFE_KINDS, /* a key is deleted by others */
-    FAULT_OVERWRITE,    /* .. set without asking */
-    FAULT_CHANGE_TYPE,  /* .. replaced by another type */
-    FAULT_EMPTY,        /* the server restarts with nothing */
-    FAULT_GO_BACK,      /* failover to a copy that is behind */
+    FAULT_OVERWRITE,                 /* .. set without asking */
+    FAULT_CHANGE_TYPE,               /* .. replaced by another type */
+    FAULT_EMPTY,                     /* the server restarts with nothing */
+    FAULT_GO_BACK,                   /* failover to a copy that is behind */
     FAULT_KINDS
 };
 

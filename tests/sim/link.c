@@ -61,8 +61,8 @@ static arl_ns arrival(struct sim *sim, struct link *link, const struct messages 
 {
     if (link->fell_silent)
         return ARL_NEVER;
-    arl_ns delay = sim->ending ? dice_between(&sim->dice, 0, sim->plan.ttl / 100)
-                               : plan_delay(&sim->plan, &sim->dice);
+    arl_ns delay =
+        sim->ending ? dice_between(&sim->dice, 0, sim->plan.ttl / 100) : plan_delay(&sim->plan, &sim->dice);
     arl_ns at = arl_ns_max(sim->now + delay, ring->last);
     if (at - sim->now > SLOW && link->process != NULL)
         process_disturb(link->process, sim->now);

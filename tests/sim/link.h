@@ -38,7 +38,7 @@ struct messages {
 struct link {
     struct process *process; /* whose it is, while open: one of the two */
     struct poller *poller;
-    bool open;      /* for its owner */
+    bool open;        /* for its owner */
     bool fell_silent; /* nothing arrives any more, and nobody says so */
     struct messages commands, replies;
     struct alarm command_alarm, reply_alarm;

@@ -50,7 +50,10 @@ arl_ns plan_delay(const struct plan *plan, struct dice *dice)
     case DELAYS_SHORT:
         return dice_between(dice, 0, lot < 90 ? plan->ttl / 50 : plan->ttl / 4);
     case DELAYS_LONG:
-        return dice_between(dice, 0, lot < 80 ? plan->ttl / 20 : lot < 95 ? plan->ttl / 2 : plan->ttl * 3 / 2);
+        return dice_between(dice, 0,
+                            lot < 80   ? plan->ttl / 20
+                            : lot < 95 ? plan->ttl / 2
+                                       : plan->ttl * 3 / 2);
     }
     return dice_between(dice, 0, ARL_MS / 10);
 }

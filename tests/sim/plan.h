@@ -25,8 +25,8 @@ struct plan {
     arl_ns dial;          /* ns: how long opening a connection takes, at most */
     arl_ns end;           /* ns: from then on no fault and nothing new */
     enum delays delays;
-    int holds_short; /* percent of holds that last less than a tenth of a ttl */
-    int holds_long;  /* percent that outlast a ttl */
+    int holds_short;  /* percent of holds that last less than a tenth of a ttl */
+    int holds_long;   /* percent that outlast a ttl */
     int timers_early; /* percent of timers that fire up to 2 ms early */
     int written_late; /* percent of writes that wait for the end of the loop's turn */
     int faults;

@@ -142,8 +142,7 @@ void process_settle(struct sim *sim, struct process *process)
     judge_told(sim, process);
     if (arl_engine_has_request(process->engine) && process->flush.place == 0) {
         if (dice_chance(&sim->dice, sim->plan.written_late))
-            agenda_set(&sim->agenda, &process->flush,
-                       sim->now + dice_between(&sim->dice, 0, sim->plan.turn));
+            agenda_set(&sim->agenda, &process->flush, sim->now + dice_between(&sim->dice, 0, sim->plan.turn));
         else
             write_out(sim, process);
     }
@@ -205,8 +204,7 @@ static void ring_dial(struct sim *sim, struct alarm *alarm)
     if (process->links[LINK_LOOP] != NULL || !arl_engine_wants_connection(process->engine))
         return;
     if (process->no_dial_until > sim->now) {
-        agenda_set(&sim->agenda, alarm,
-                   sim->now + dice_between(&sim->dice, 20 * ARL_MS, sim->plan.ttl / 2));
+        agenda_set(&sim->agenda, alarm, sim->now + dice_between(&sim->dice, 20 * ARL_MS, sim->plan.ttl / 2));
         if (++process->dials_failed % DIALS == 0) {
             NOTE(sim, "p%d: the server is unreachable", process->index);
             arl_engine_unreachable(process->engine, process_now(process));
@@ -310,18 +308,16 @@ void process_kill(struct sim *sim, struct process *process)
     arl_engine_del(process->engine);
     process->engine = NULL;
     if (process->blocks != 0)
-        sim_blame(sim, JUDGE_LIVENESS, "p%d: %ld blocks of memory are left", process->index,
-                  process->blocks);
+        sim_blame(sim, JUDGE_LIVENESS, "p%d: %ld blocks of memory are left", process->index, process->blocks);
     process->incarnation++;
     process->paused_until = 0;
-    struct alarm *const alarms[] = {&process->tick, &process->flush, &process->dial, &process->wake,
-                                    &process->orphans, &process->trap.spring};
+    struct alarm *const alarms[] = {&process->tick, &process->flush,   &process->dial,
+                                    &process->wake, &process->orphans, &process->trap.spring};
     for (size_t i = 0; i < sizeof(alarms) / sizeof(*alarms); i++)
         agenda_unset(&sim->agenda, alarms[i]);
     process->trap.set = false;
     if (!sim->ending)
-        agenda_set(&sim->agenda, &process->birth,
-                   sim->now + dice_between(&sim->dice, 0, sim->plan.ttl));
+        agenda_set(&sim->agenda, &process->birth, sim->now + dice_between(&sim->dice, 0, sim->plan.ttl));
 }
 
 void process_close(struct sim *sim, struct process *process)

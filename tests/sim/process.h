@@ -25,27 +25,27 @@ struct process {
     arl_ns tick_for;    /* ns, local: the deadline that it was set for */
     struct alarm flush; /* the end of the loop's turn: what is to be written is */
     struct alarm dial;
-    struct alarm wake;  /* the pause ends */
-    struct alarm birth; /* the next one starts */
+    struct alarm wake;    /* the pause ends */
+    struct alarm birth;   /* the next one starts */
     arl_ns paused_until;  /* ns, true */
     arl_ns no_dial_until; /* ns, true: dialling fails */
     int dials_failed;
-    bool hung_up;  /* its connection was cut while it was paused: the engine is to be told */
-    bool closing;  /* the engine was closed; it dies when all is done */
+    bool hung_up;     /* its connection was cut while it was paused: the engine is to be told */
+    bool closing;     /* the engine was closed; it dies when all is done */
     bool first_write; /* nothing was written on this connection yet */
     int last_class;   /* judge_wire: how far the order after a reconnect has come */
     int error_next;   /* enum arl_outcome that the next command gets, or -1 */
     struct trap trap;
     struct task tasks[TASKS_MAX];
-    arl_ns up_at;        /* ns, true: when its connection was opened */
-    arl_ns cut_at;       /* ns, true: when the last one was cut; ARL_NEVER */
-    arl_ns landed_by;    /* ns, true: when the last command of that arrives */
-    arl_ns disturbed_at; /* ns, true: until when anything was wrong with it */
-    struct alarm orphans; /* judge_liveness looks a second after a cut */
+    arl_ns up_at;                   /* ns, true: when its connection was opened */
+    arl_ns cut_at;                  /* ns, true: when the last one was cut; ARL_NEVER */
+    arl_ns landed_by;               /* ns, true: when the last command of that arrives */
+    arl_ns disturbed_at;            /* ns, true: until when anything was wrong with it */
+    struct alarm orphans;           /* judge_liveness looks a second after a cut */
     uint32_t open[OPEN_TOKENS_MAX]; /* tokens whose RELEASE may still be owed (judge_liveness) */
     int open_count;
-    long blocks;     /* of memory that its engine has */
-    arl_ns spun_at;  /* ns, true: the last tick, and how many there were at that time */
+    long blocks;    /* of memory that its engine has */
+    arl_ns spun_at; /* ns, true: the last tick, and how many there were at that time */
     int spins;
 };
 

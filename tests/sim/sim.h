@@ -37,9 +37,9 @@ struct sim {
     struct ledger ledger;
     struct faults faults;
     struct register_of_writes registers[KEYS_MAX];
-    struct alarm end;    /* faults stop, nothing new begins */
-    struct alarm bound;  /* by then all must be over */
-    bool ending;         /* the former has rung */
+    struct alarm end;   /* faults stop, nothing new begins */
+    struct alarm bound; /* by then all must be over */
+    bool ending;        /* the former has rung */
     bool tracing;
     bool quiet;          /* findings are counted, not printed */
     enum judge guilty;   /* who found something; JUDGE_NONE */

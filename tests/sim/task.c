@@ -50,8 +50,7 @@ static void drop(struct sim *sim, struct task *task)
 
 static void release_again(struct sim *sim, struct task *task)
 {
-    if (arl_engine_release(task->process->engine, task->handle, process_now(task->process)) !=
-        ARL_ENOTHELD)
+    if (arl_engine_release(task->process->engine, task->handle, process_now(task->process)) != ARL_ENOTHELD)
         sim_blame(sim, JUDGE_BELIEF, "p%d.%d: a second release() found something to release",
                   task->process->index, task->index);
 }
@@ -64,7 +63,8 @@ static void release(struct sim *sim, struct task *task)
     if (arl_handle_state(task->handle) == ARL_RELEASING) {
         task->told = TOLD_TO_WAIT_FOR_RELEASE;
         if (dice_chance(&sim->dice, 15))
-            agenda_set(&sim->agenda, &task->cancel, sim->now + dice_between(&sim->dice, 0, sim->plan.ttl / 20));
+            agenda_set(&sim->agenda, &task->cancel,
+                       sim->now + dice_between(&sim->dice, 0, sim->plan.ttl / 20));
     } else {
         task->told = TOLD_THE_END;
         task->cause = ARL_DONE;
@@ -95,8 +95,7 @@ static arl_ns ttl_of(struct sim *sim)
     arl_ns ttl = sim->plan.ttl;
     if (dice_chance(&sim->dice, 70))
         return ttl;
-    ttl = dice_between(&sim->dice, arl_ns_max(ttl / 3, 300 * ARL_MS),
-                       arl_ns_min(2 * ttl, 30 * ARL_SECOND));
+    ttl = dice_between(&sim->dice, arl_ns_max(ttl / 3, 300 * ARL_MS), arl_ns_min(2 * ttl, 30 * ARL_SECOND));
     return ttl / ARL_MS * ARL_MS;
 }
 
@@ -138,8 +137,8 @@ static void begin(struct sim *sim, struct task *task)
     task->patience_until = arl_ns_add(now, task->want.patience);
     if (dice_chance(&sim->dice, 15))
         agenda_set(&sim->agenda, &task->cancel,
-                   sim->now + dice_between(&sim->dice, 0, dice_chance(&sim->dice, 50) ? sim->plan.ttl / 50
-                                                                                      : sim->plan.ttl));
+                   sim->now + dice_between(&sim->dice, 0,
+                                           dice_chance(&sim->dice, 50) ? sim->plan.ttl / 50 : sim->plan.ttl));
 }
 
 /* ---- holding ---- */
@@ -260,8 +259,7 @@ static void ended(struct sim *sim, struct task *task, enum arl_cause cause)
 {
     NOTE(sim, "p%d.%d: ended, cause %d", task->process->index, task->index, (int)cause);
     if (task->told == TOLD_NOTHING || task->told == TOLD_THE_END)
-        sim_blame(sim, JUDGE_BELIEF, "p%d.%d: told twice that it is over", task->process->index,
-                  task->index);
+        sim_blame(sim, JUDGE_BELIEF, "p%d.%d: told twice that it is over", task->process->index, task->index);
     if ((cause == ARL_LOST) != (task->told == TOLD_HELD) && cause != ARL_CLOSED)
         sim_blame(sim, JUDGE_BELIEF, "p%d.%d: ended with cause %d in told state %d", task->process->index,
                   task->index, (int)cause, (int)task->told);
@@ -311,6 +309,7 @@ void task_hurry(struct sim *sim, struct task *task)
 {
     if (task->told != TOLD_HELD)
         return;
-    task->hold_until = arl_ns_min(task->hold_until, sim->now + dice_between(&sim->dice, 0, sim->plan.ttl / 10));
+    task->hold_until =
+        arl_ns_min(task->hold_until, sim->now + dice_between(&sim->dice, 0, sim->plan.ttl / 10));
     agenda_set(&sim->agenda, &task->next, arl_ns_min(task->next.at, task->hold_until));
 }

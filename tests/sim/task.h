@@ -25,12 +25,12 @@ struct task {
     enum arl_cause cause; /* of TOLD_THE_END */
     struct arl_handle *handle;
     struct arl_ask *ask;
-    bool answered;      /* the ask was */
-    struct alarm next;  /* the task runs */
-    struct alarm cancel; /* somebody cancels it */
-    arl_ns hold_until;  /* ns, true */
+    bool answered;         /* the ask was */
+    struct alarm next;     /* the task runs */
+    struct alarm cancel;   /* somebody cancels it */
+    arl_ns hold_until;     /* ns, true */
     arl_ns patience_until; /* ns, local; ARL_NEVER */
-    uint32_t token;     /* number in the ledger of the lease that it was told of */
+    uint32_t token;        /* number in the ledger of the lease that it was told of */
     struct arl_want want;
 };
 
