@@ -220,6 +220,7 @@ void arl_claim_doubt_answered(struct arl_engine *engine, struct arl_waitq *queue
                               const struct arl_request *request, arl_ns now)
 {
     struct arl_claim *claim = &queue->claim;
+    arl_ns silent_since;
     switch (outcome) {
     case ARL_YES:
         granted(engine, queue, request, now);
@@ -230,8 +231,11 @@ void arl_claim_doubt_answered(struct arl_engine *engine, struct arl_waitq *queue
         return;
     case ARL_NO:
     case ARL_WRONG_TYPE:
-        /* Dead, since the TRY may still arrive; the next has a fresh token (rule 2). */
+        /* Dead, since the TRY may still arrive; the next has a fresh token (rule 2). The silence goes on: a server
+         * that answers no TRY is silent, whatever else it answers. */
+        silent_since = claim->silent_since;
         arl_settle_owe(engine, take_token(claim));
+        claim->silent_since = silent_since;
         claim->at_once = true;
         return;
     case ARL_STALE:

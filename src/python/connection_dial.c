@@ -3,11 +3,25 @@
 #include "python/connection_type.h"
 #include "python/errors.h"
 
-#define DIAL_PAUSE 0.1 /* seconds; after a dial that ended as it should not */
+#define DIAL_PAUSE 0.1      /* seconds; after a dial that ended as it should not */
+#define DIAL_LAST_PAUSE 1.0 /* seconds; the longest pause for short-lived transports */
 
 bool connection_wants(const struct connection *c)
 {
     return !c->closed && !c->foreign && arl_engine_wants_connection(c->engine);
+}
+
+double connection_pause(const struct connection *c)
+{
+    double pause = DIAL_PAUSE;
+
+    if (c->short_lived < 2)
+        return 0.0; /* a single cut is mended at once */
+    if (arl_engine_holds(c->engine))
+        return pause; /* what is held cannot wait for long */
+    for (unsigned i = 2; i < c->short_lived && pause < DIAL_LAST_PAUSE; i++)
+        pause *= 2.0;
+    return pause < DIAL_LAST_PAUSE ? pause : DIAL_LAST_PAUSE;
 }
 
 /* A task of the loop that dials, with a done callback; new reference. */

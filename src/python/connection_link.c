@@ -75,6 +75,7 @@ int connection_opened(struct connection *c, PyObject *transport, PyObject *kept)
         return -1;
     }
     link_remember_descriptor(c);
+    c->opened_at = now;
     c->paused = false;
     Py_CLEAR(c->error);
     arl_engine_up(c->engine, now);
@@ -193,12 +194,15 @@ static void link_no_linger(PyObject *transport)
 /* The engine's side of a transport that is no more. */
 static void link_down(struct connection *c)
 {
+    arl_ns now = clock_now();
+
+    c->short_lived = now - c->opened_at < CONNECTION_SETTLED ? c->short_lived + 1 : 0;
     Py_CLEAR(c->write);
     resp_reader_del(c->reader);
     c->reader = NULL;
     c->fd = -1;
     c->paused = false;
-    arl_engine_down(c->engine, clock_now());
+    arl_engine_down(c->engine, now);
 }
 
 /* The transport, owned by the caller from now on; its connection_lost will concern nobody. */

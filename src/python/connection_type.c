@@ -363,6 +363,12 @@ static PyObject *connection_method_wants(PyObject *self, PyObject *unused)
     return PyBool_FromLong(connection_wants(CONNECTION(self)));
 }
 
+static PyObject *connection_method_pause(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return PyFloat_FromDouble(connection_pause(CONNECTION(self)));
+}
+
 static PyObject *connection_method_holds(PyObject *self, PyObject *unused)
 {
     struct connection *c = CONNECTION(self);
@@ -426,6 +432,7 @@ static PyMethodDef connection_methods[] = {
     {"_opened", (PyCFunction)(void (*)(void))connection_method_opened, METH_FASTCALL, NULL},
     {"_unreachable", connection_method_unreachable, METH_O, NULL},
     {"_wants", connection_method_wants, METH_NOARGS, NULL},
+    {"_pause", connection_method_pause, METH_NOARGS, NULL},
     {"_holds", connection_method_holds, METH_NOARGS, NULL},
     {"_idle", connection_method_idle, METH_NOARGS, NULL},
     {"_release_all", connection_method_release_all, METH_NOARGS, NULL},
@@ -443,7 +450,8 @@ static PyObject *connection_get(PyObject *self, void *closure)
 }
 
 static PyGetSetDef connection_getset[] = {
-    {"loop", connection_get, NULL, "The event loop that it serves.", (void *)offsetof(struct connection, loop)},
+    {"loop", connection_get, NULL, "The event loop that it serves.",
+     (void *)offsetof(struct connection, loop)},
     {"client", connection_get, NULL, "What is known of the user's client.",
      (void *)offsetof(struct connection, client)},
     {NULL, NULL, NULL, NULL, NULL},
@@ -459,14 +467,10 @@ PyDoc_STRVAR(connection_doc, "The connection of every lock of one connection poo
                              "Made and closed by the locks; not part of the public interface.");
 
 static PyType_Slot connection_slots[] = {
-    {Py_tp_doc, (void *)connection_doc},
-    {Py_tp_traverse, connection_traverse},
-    {Py_tp_clear, connection_clear},
-    {Py_tp_dealloc, connection_dealloc},
-    {Py_tp_methods, connection_methods},
-    {Py_tp_getset, connection_getset},
-    {Py_tp_members, connection_members},
-    {0, NULL},
+    {Py_tp_doc, (void *)connection_doc}, {Py_tp_traverse, connection_traverse},
+    {Py_tp_clear, connection_clear},     {Py_tp_dealloc, connection_dealloc},
+    {Py_tp_methods, connection_methods}, {Py_tp_getset, connection_getset},
+    {Py_tp_members, connection_members}, {0, NULL},
 };
 
 PyType_Spec connection_spec = {

@@ -20,18 +20,20 @@
 
 struct waiter;
 
+/* A transport that ended before this age (ns) makes the next dial wait a little longer than the last did. */
+#define CONNECTION_SETTLED (250 * ARL_MS)
+
 /* An idle connection closes after so much (ns). */
 #define CONNECTION_IDLE (30 * ARL_SECOND)
 
 struct connection {
-    PyObject_HEAD
-    PyObject *weakrefs;
+    PyObject_HEAD PyObject *weakrefs;
     struct module_state *state; /* lives as long as the type */
     PyObject *loop;
     PyObject *client;   /* connect.Client */
     PyObject *pool_ref; /* weak reference to the pool, with a callback */
 
-    struct arl_engine *engine; /* owned until the object goes; every handle and ask on it holds the object */
+    struct arl_engine *engine;  /* owned until the object goes; every handle and ask on it holds the object */
     struct resp_reader *reader; /* NULL while down */
     struct resp_buffer output;  /* reused for each write */
     PyObject *input;            /* memoryview of a bytearray of our own, what get_buffer gives */
@@ -49,6 +51,7 @@ struct connection {
     PyObject *tick_callback;
     PyObject *timer;    /* the loop's handle, or NULL */
     arl_ns armed;       /* when the timer is to fire, on the lease clock; ARL_NEVER: not armed */
+    arl_ns opened_at;   /* when the transport was taken over */
     arl_ns used;        /* when anything was last wanted of it */
     PyObject *keeper;   /* the generator that the loop's shutdown closes */
     PyObject *dialling; /* the task that dials, or NULL */
@@ -57,22 +60,23 @@ struct connection {
 
     struct waiter *ready; /* woken and not yet told, oldest first, each a strong reference */
     struct waiter **ready_end;
-    PyObject *losses;            /* list of keys whose lease was lost and not yet logged, or NULL */
-    struct connection *next;     /* in the module's list */
+    PyObject *losses;             /* list of keys whose lease was lost and not yet logged, or NULL */
+    struct connection *next;      /* in the module's list */
     struct connection **previous; /* what points here; NULL: not in the list */
     unsigned hops;                /* turns of the loop until a late timer is served */
-    unsigned leaving;            /* transports given up whose connection_lost has not come yet */
-    unsigned waking;             /* tasks are being run from within a turn: their writes wait for its end */
-    unsigned writing;            /* within a call of the transport's */
-    bool paused;                 /* pause_writing */
-    bool dial_wanted;            /* a dial is being set up */
-    bool flush_wanted;           /* the flush callback is scheduled */
-    bool reset_wanted;           /* the engine wants the connection reset */
-    bool slow;                   /* ARL_EVENT_SLOW is to be logged */
-    bool slow_told;              /* it was logged */
-    bool orphan;                 /* the pool is gone: close when idle */
-    bool closed;                 /* for good */
-    bool foreign;                /* belongs to the parent of this process: touch nothing of it */
+    unsigned short_lived;         /* transports in a row that ended before CONNECTION_SETTLED */
+    unsigned leaving;             /* transports given up whose connection_lost has not come yet */
+    unsigned waking;              /* tasks are being run from within a turn: their writes wait for its end */
+    unsigned writing;             /* within a call of the transport's */
+    bool paused;                  /* pause_writing */
+    bool dial_wanted;             /* a dial is being set up */
+    bool flush_wanted;            /* the flush callback is scheduled */
+    bool reset_wanted;            /* the engine wants the connection reset */
+    bool slow;                    /* ARL_EVENT_SLOW is to be logged */
+    bool slow_told;               /* it was logged */
+    bool orphan;                  /* the pool is gone: close when idle */
+    bool closed;                  /* for good */
+    bool foreign;                 /* belongs to the parent of this process: touch nothing of it */
 };
 
 extern PyType_Spec connection_spec;
@@ -110,7 +114,8 @@ void connection_deliver_soon(struct connection *connection);
 
 /* loop.call_soon(callback, argument, context=context); argument and context may be NULL. 0, or -1 with an
  * exception. */
-int connection_call_soon(struct connection *connection, PyObject *callback, PyObject *argument, PyObject *context);
+int connection_call_soon(struct connection *connection, PyObject *callback, PyObject *argument,
+                         PyObject *context);
 
 /* Does this thread run the connection's loop? */
 bool connection_on_loop(struct connection *connection);
@@ -161,6 +166,9 @@ void connection_dial(struct connection *connection);
 
 /* A connection is wanted and it was not closed. */
 bool connection_wants(const struct connection *connection);
+
+/* Seconds to wait before the next dial: a server that breaks each connection is not dialled in a circle. */
+double connection_pause(const struct connection *connection);
 
 /* The dial's task has ended. */
 void connection_dial_done(struct connection *connection, PyObject *task);

@@ -150,8 +150,8 @@ enum arl_outcome resp_outcome_of_error(enum arl_verb verb, const char *text, siz
 
     unwrap(&slice);
     outcome = look_up(slice);
-    /* Sending the text instead of the digest mends nothing where no digest was sent. */
-    if (outcome == ARL_NOT_EXECUTED && !resp_script_of(verb))
+    /* TRY and PEEK send no digest and take a key of any type: from there both tell nothing of the key. */
+    if ((outcome == ARL_NOT_EXECUTED || outcome == ARL_WRONG_TYPE) && !resp_script_of(verb))
         return ARL_UNKNOWN;
     return outcome;
 }

@@ -229,9 +229,10 @@ static void test_errors(void **state)
     for (size_t i = 0; i < COUNT_OF(errors); i++) {
         for (int verb = 0; verb <= ARL_VERBS; verb++) {
             const bool script = verb == ARL_RENEW || verb == ARL_RELEASE;
-            const bool not_known = errors[i].outcome == ARL_NOT_EXECUTED && !script;
+            const enum arl_outcome outcome = errors[i].outcome;
+            const bool of_scripts = outcome == ARL_NOT_EXECUTED || outcome == ARL_WRONG_TYPE;
 
-            assert_error((enum arl_verb)verb, errors[i].text, not_known ? ARL_UNKNOWN : errors[i].outcome);
+            assert_error((enum arl_verb)verb, errors[i].text, of_scripts && !script ? ARL_UNKNOWN : outcome);
         }
     }
 }
