@@ -4,12 +4,13 @@ from types import TracebackType
 from typing import Any, SupportsFloat, SupportsIndex, TypeAlias, final
 from uuid import UUID
 
-from typing_extensions import Self
+from typing_extensions import Self, disjoint_base
 
 from .clients import Client
 
 _Seconds: TypeAlias = SupportsFloat | SupportsIndex
 
+@disjoint_base
 class Redisson:
     carry: Any
     @property

@@ -43,6 +43,16 @@ _REPLACED: dict[str, object] = {
 }
 
 
+# Errors that the libraries have classes for, though older ones use them in their cluster clients alone.
+_CLUSTER_ERRORS = {
+    "MOVED": "MovedError",
+    "ASK": "AskError",
+    "TRYAGAIN": "TryAgainError",
+    "CLUSTERDOWN": "ClusterDownError",
+    "MASTERDOWN": "MasterDownError",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """What our connection has to know of the user's client. Holds neither the client nor its pool.
@@ -131,7 +141,7 @@ def describe(redis: object) -> Client:
         + reply_timeout / 2,
         retries=int(getattr(retry, "_retries", 0)),
         backoff=getattr(retry, "_backoff", None),
-        server_error=_error_maker(sample._parser, errors.ResponseError),
+        server_error=_error_maker(sample._parser, errors),
         connection_error=errors.ConnectionError,
         timeout_error=errors.TimeoutError,
         final_errors=(
@@ -168,13 +178,18 @@ def _seconds(timeout: float | None, default: float) -> float:
     return min(float(timeout), LONGEST_TIMEOUT) if timeout and timeout > 0 else default
 
 
-def _error_maker(parser: Any, response_error: type[Exception]) -> Callable[[str], Exception]:
+def _error_maker(parser: Any, errors: Any) -> Callable[[str], Exception]:
+    """Makes of an error's text what the library makes of it."""
+
     def server_error(text: str) -> Exception:
+        code, _, rest = text.partition(" ")
         try:
             error = parser.parse_error(text)
+            if type(error) is errors.ResponseError and hasattr(errors, _CLUSTER_ERRORS.get(code, "")):
+                error = getattr(errors, _CLUSTER_ERRORS[code])(rest)
         except Exception:  # a text that the library cannot take apart, such as MOVED without an address
-            return response_error(text)
-        return error if isinstance(error, Exception) else response_error(text)
+            error = None
+        return error if isinstance(error, Exception) else errors.ResponseError(text)
 
     return server_error
 

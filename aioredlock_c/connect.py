@@ -6,6 +6,7 @@ The connection type of the extension is the caller of all this. What it offers i
     _opened(transport, keep)    a connection stands; `keep` must live as long as the transport is open
     _unreachable(error)         the client's retry policy is used up, or dialling again does not help
     _wants() -> bool            something waits, is held or owed, and it was not closed: dial
+    _pause() -> float           seconds to wait before a dial: the last transports were short-lived
     _holds() -> bool            something is held
     _idle() -> bool             nothing is held, waiting, owed or unanswered
     _release_all()              ends every wait and hold; what is owed is still sent
@@ -77,9 +78,12 @@ async def open_connection(client: Client, protocol: asyncio.BaseProtocol) -> Ope
     try:
         await _bounded(connection, client, writers)
         return _take_over(connection, client, protocol)
-    except BaseException:
+    except BaseException as error:
+        cut = isinstance(error, RuntimeError) and any(writer.is_closing() for writer in writers)
         _abort(connection, writers)
         connection._writer = connection._reader = None  # or it would warn when it is collected
+        if cut:  # what uvloop says of a transport that the server has closed
+            raise client.connection_error("Connection closed by server.") from error
         raise
     finally:
         vars(connection).pop("_connect", None)  # a cycle
@@ -179,6 +183,7 @@ async def dial(connection: Any) -> None:
     A round has as many dials as the client's retry policy, with its pauses. After it what waits is told
     (`_unreachable`); for what is held or owed another round begins after a pause.
     """
+    await asyncio.sleep(connection._pause())
     pause = FIRST_PAUSE
     while (error := await _round(connection)) is not None:
         connection._unreachable(error)
@@ -292,7 +297,7 @@ async def aclose(redis: object) -> None:
     """
     from . import _core
 
-    connection = _core.connection_of(pool_of(redis))
+    connection: Any = _core.connection_of(pool_of(redis))
     if connection is None:
         return
     try:

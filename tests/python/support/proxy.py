@@ -66,8 +66,10 @@ class _Link:
         self.client = client
         self.server = server
         self.unanswered: deque[str] = deque()
+        self.gone = False
 
     def cut(self, fin: bool) -> None:
+        self.gone = True
         if fin:
             self.client.close()
         else:
@@ -155,7 +157,6 @@ class Proxy(Looped):
         await asyncio.sleep(0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.opened += 1
         try:
             from_server, to_server = await asyncio.open_connection(*self._target)
         except OSError:
@@ -163,6 +164,7 @@ class Proxy(Looped):
             return
         link = _Link(writer, to_server)
         self._links.add(link)
+        self.opened += 1
         pumps = [
             asyncio.ensure_future(self._pump(reader, link, self._requests)),
             asyncio.ensure_future(self._pump(from_server, link, self._replies)),
@@ -193,6 +195,8 @@ class Proxy(Looped):
         while True:
             while self.hold_requests:
                 await asyncio.sleep(0.001)
+            if link.gone:
+                return False
             before = bytes(rest)
             words = command_of(rest)
             if words is None:
@@ -216,6 +220,8 @@ class Proxy(Looped):
                 await asyncio.sleep(self.delay)
             while self.hold_replies:
                 await asyncio.sleep(0.001)
+            if link.gone:
+                return False
             if self.swallow:
                 continue
             cut = self._due(verb, lambda cut: cut.keep != -1)

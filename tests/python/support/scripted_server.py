@@ -50,16 +50,19 @@ GOOD = {"TRY": b"+OK\r\n", "RENEW": b":1\r\n", "RELEASE": b":1\r\n", "PEEK": b":
 class ScriptedServer(Looped):
     """For the length of a `with` block: `script(asked)` gives the answer to each command of a lock.
 
-    What clients say in greeting is answered as a server does. `first` is said to each connection unasked.
+    What clients say in greeting is answered as a server does. `first` is said to each connection unasked, `more`
+    in one write with the answer to the last word of the greeting (the library's version).
     """
 
-    def __init__(self, script: Callable[[Asked], Answer], first: Answer = None) -> None:
+    def __init__(self, script: Callable[[Asked], Answer], first: Answer = None, more: bytes = b"") -> None:
         self._script = script
         self._first = first
+        self._more = more
         self._writers: set[asyncio.StreamWriter] = set()
         self.host = HOST
         self.port = 0
         self.opened = 0
+        self.deaf = False  # answers nothing, not even what clients say in greeting
         self.asked: list[Asked] = []
 
     @property
@@ -103,7 +106,9 @@ class ScriptedServer(Looped):
                         asked = Asked(time.monotonic(), number, verb_of(words), words)
                         self.asked.append(asked)
                         answer = GREETINGS.get(asked.verb) or self._script(asked)
-                        going = await self._answer(writer, answer)
+                        if self._more and isinstance(answer, bytes) and b"LIB-VER" in words:
+                            answer += self._more
+                        going = self.deaf or await self._answer(writer, answer)
         finally:
             self._writers.discard(writer)
             writer.close()
