@@ -11,8 +11,8 @@ void plan_draw(struct plan *plan, struct dice *dice, bool safe, bool brief)
 {
     arl_ns ttl = whole_ms(dice_magnitude(dice, 300 * ARL_MS, 30 * ARL_SECOND));
     *plan = (struct plan){.safe = safe, .brief = brief, .ttl = ttl};
-    plan->processes = 3 + dice_below(dice, PROCESSES_MAX - 2);
-    plan->tasks = 1 + dice_below(dice, brief ? 3 : TASKS_MAX);
+    plan->processes = 3 + dice_below(dice, brief ? 2 : PROCESSES_MAX - 2);
+    plan->tasks = 1 + dice_below(dice, brief ? 2 : TASKS_MAX);
     plan->pollers = dice_below(dice, POLLERS_MAX + 1);
     plan->keys = 1 + dice_below(dice, KEYS_MAX);
     plan->sleep_low = dice_chance(dice, 10) ? 0 : dice_between(dice, ttl / 100, ttl / 10);
@@ -21,13 +21,13 @@ void plan_draw(struct plan *plan, struct dice *dice, bool safe, bool brief)
     plan->early = dice_chance(dice, 33) ? 2 * ARL_MS : dice_between(dice, 0, 2 * ARL_MS);
     plan->turn = dice_chance(dice, 33) ? 0 : dice_between(dice, 0, dice_chance(dice, 70) ? ARL_MS : ttl / 20);
     plan->dial = dice_chance(dice, 33) ? ARL_MS : dice_between(dice, 0, ttl / 2);
-    plan->end = (brief ? 20 : 60) * ttl;
+    plan->end = (brief ? 20 : 32) * ttl;
     plan->delays = (enum delays)dice_below(dice, 3);
     plan->holds_short = 40 + dice_below(dice, 60);
     plan->holds_long = dice_below(dice, 15);
     plan->timers_early = dice_chance(dice, 50) ? 0 : dice_below(dice, 101);
     plan->written_late = dice_chance(dice, 50) ? 0 : dice_below(dice, 101);
-    plan->faults = (brief ? 4 : 8) + dice_below(dice, brief ? 8 : 24);
+    plan->faults = (brief ? 4 : 8) + dice_below(dice, brief ? 8 : 16);
 }
 
 arl_ns plan_drift(struct dice *dice)

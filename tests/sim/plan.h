@@ -5,7 +5,7 @@
 #include "dice.h"
 
 #define PROCESSES_MAX 5
-#define TASKS_MAX 6 /* of one process */
+#define TASKS_MAX 5 /* of one process */
 #define POLLERS_MAX 2
 #define KEYS_MAX 3
 
@@ -14,7 +14,7 @@ enum delays { DELAYS_NONE, DELAYS_SHORT, DELAYS_LONG };
 
 struct plan {
     bool safe;  /* the faults of safe schedules alone */
-    bool brief; /* 20 ttl of virtual time, else 60 */
+    bool brief; /* 20 ttl of virtual time, else 32 */
     int processes, tasks, pollers, keys;
     arl_ns ttl;           /* ns: what most acquires ask for */
     arl_ns sleep_low;     /* ns */

@@ -71,6 +71,8 @@ static void release(struct sim *sim, struct task *task)
         soon(sim, task);
     }
     judge_left(sim, task);
+    if (dice_chance(&sim->dice, 30))
+        (void)task_looks(sim, task);
 }
 
 static void leave(struct sim *sim, struct task *task)
