@@ -1,5 +1,5 @@
 /* server.h - the model of the server: one thread, one clock (true time), keys that end, scripts that it may
- * not know. Held to real servers by tests/sim/model (the same steps, the same answers). */
+ * not know. */
 #ifndef SIM_SERVER_H
 #define SIM_SERVER_H
 

@@ -2,7 +2,7 @@
  *
  * Everything follows from a 64-bit seed. What a schedule is made of has a file each: plan, clock, agenda and
  * dice; server and link; process (an engine, its loop and its connection), task (a user of it), poller; fault;
- * ledger (every token and what became of it); judge_*. Docs of the faults and judges: README.md beside this.
+ * ledger (every token and what became of it); judge_*.
  *
  * Where the queue on the server comes in: a verb in link.h and server.c; a second connection in process.h
  * (enum process_link); a mutant as a patch in mutants/. */
