@@ -15,7 +15,7 @@ static arl_ns timer_deadline(const struct connection *c)
 {
     if (c->closed || c->foreign)
         return ARL_NEVER;
-    return arl_ns_min(arl_engine_deadline(c->engine), arl_ns_add(c->used, CONNECTION_IDLE));
+    return arl_ns_min(arl_engine_deadline(c->engine), arl_ns_add(c->used, c->idle));
 }
 
 static PyObject *timer_call_at(struct connection *c, double delay)
@@ -91,7 +91,7 @@ void connection_tick(struct connection *c)
     c->armed = ARL_NEVER;
     arl_engine_tick(c->engine, now);
     connection_collect(c, NULL);
-    if (connection_is_idle(c) && now >= arl_ns_add(c->used, CONNECTION_IDLE - ARL_EARLY)) {
+    if (connection_is_idle(c) && now >= arl_ns_add(c->used, c->idle - ARL_EARLY)) {
         connection_close(c);
         return;
     }

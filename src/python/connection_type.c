@@ -68,6 +68,7 @@ static struct connection *connection_alloc(struct module_state *state)
     c->fd = -1;
     c->armed = ARL_NEVER;
     c->used = clock_now();
+    c->idle = CONNECTION_IDLE;
     PyObject_GC_Track(c);
     return c;
 }
@@ -458,6 +459,7 @@ static PyGetSetDef connection_getset[] = {
 };
 
 static PyMemberDef connection_members[] = {
+    {"_idle_ns", T_LONGLONG, offsetof(struct connection, idle), 0, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(struct connection, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };

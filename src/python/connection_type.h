@@ -23,8 +23,7 @@ struct waiter;
 /* A transport that ended before this age (ns) makes the next dial wait a little longer than the last did. */
 #define CONNECTION_SETTLED (250 * ARL_MS)
 
-/* An idle connection closes after so much (ns). */
-#define CONNECTION_IDLE (30 * ARL_SECOND)
+#define CONNECTION_IDLE (30 * ARL_SECOND) /* what `idle` is, but for tests */
 
 struct connection {
     PyObject_HEAD PyObject *weakrefs;
@@ -53,6 +52,7 @@ struct connection {
     arl_ns armed;       /* when the timer is to fire, on the lease clock; ARL_NEVER: not armed */
     arl_ns opened_at;   /* when the transport was taken over */
     arl_ns used;        /* when anything was last wanted of it */
+    arl_ns idle;        /* it closes when so long (ns) after that nothing is held or waits */
     PyObject *keeper;   /* the generator that the loop's shutdown closes */
     PyObject *dialling; /* the task that dials, or NULL */
     PyObject *error;    /* of the last dial that failed, or NULL */

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
+import time
 import unittest.mock
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,7 +19,7 @@ from support.servers import Server, running_server
 from support.waiting import aeventually, eventually, turns
 
 import aioredlock_c
-from aioredlock_c import Redisson
+from aioredlock_c import Redisson, _core
 from aioredlock_c.connect import Client, describe
 
 pytestmark = pytest.mark.portable
@@ -383,6 +384,25 @@ def test_aclose_releases_and_closes_and_the_client_goes_on(
         await close_client(client)
 
     run(main)
+
+
+def test_an_idle_connection_closes_and_a_held_one_does_not(run: Run, any_server: Server, key: str) -> None:
+    async def main(client: Any) -> None:
+        lock = Redisson(client, key=key, ex=3)
+        assert await lock.acquire()
+        connection: Any = _core.connection_of(client.connection_pool)
+        assert connection._idle_ns == 30_000_000_000
+        connection._idle_ns = 200_000_000
+        await asyncio.sleep(0.5)  # nothing is written meanwhile: a renewal comes after a second
+        assert len(others(any_server)) == 1
+        await lock.release()
+        begin = time.monotonic()
+        await aeventually(lambda: not others(any_server), 2.0, "idle and open")
+        assert time.monotonic() - begin > 0.1
+        async with Redisson(client, key=key) as again:
+            assert again.is_locked()
+
+    run(main, any_server)
 
 
 # ---- what is read from a client ----

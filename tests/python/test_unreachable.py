@@ -19,7 +19,7 @@ from support.clients import close_client, free, held_by_another, value_of
 from support.programs import run_clean
 from support.proxied import SLACK, proxy_before, via
 from support.proxy import Proxy
-from support.scripted_server import GOOD, RESET, ScriptedServer
+from support.scripted_server import CLOSE, GOOD, RESET, ScriptedServer
 from support.servers import Server
 from support.waiting import aeventually, eventually
 
@@ -50,6 +50,20 @@ def test_as_many_dials_as_the_policy_allows(run: Run, key: str, retries: int, di
                 took = time.monotonic() - begin
                 assert server.opened == dials
                 assert 0.1 * (dials - 1) <= took < 0.1 * (dials - 1) + SLACK
+
+    run(main)
+
+
+@pytest.mark.parametrize("answer", [b"\x00garbage\r\n", RESET, CLOSE], ids=["garbage", "reset", "close"])
+def test_a_server_that_breaks_each_connection_is_not_dialled_in_a_circle(
+    run: Run, key: str, answer: object
+) -> None:
+    async def main() -> None:
+        with ScriptedServer(lambda asked: answer) as server:
+            async with via(server, socket_timeout=0.4, retry=ONCE) as client:
+                with pytest.raises((ConnectionError, TimeoutError), match=key):
+                    await Redisson(client, key=key).acquire()
+                assert 2 <= server.opened <= 10
 
     run(main)
 
