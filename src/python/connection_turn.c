@@ -5,6 +5,12 @@
 #include "python/redisson_type.h"
 #include "python/waiter_future.h"
 
+/* So many tasks are woken before their requests are written, while the server has nothing to do: 50 tasks with
+ * keys of their own make 1.5 x as many pairs a second as with one write at the end. A write costs as much as
+ * some ten wake-ups: while it works, the server gets the next requests in larger portions. */
+#define WAKES_FOR_IDLE_SERVER 24
+#define WAKES_FOR_BUSY_SERVER 256
+
 /* ---- taking events; calls nobody, so that the engine's state and ours never part ---- */
 
 static void turn_append(struct connection *c, struct waiter *waiter)
@@ -167,9 +173,21 @@ static bool turn_run(struct connection *c, struct waiter *waiter)
     return !fatal;
 }
 
+/* Requests of the tasks woken so far go out while others still run, so that the server works meanwhile. */
+static void turn_write_early(struct connection *c, unsigned woken)
+{
+    bool idle = arl_engine_unanswered(c->engine) == 0;
+
+    if (woken % (idle ? WAKES_FOR_IDLE_SERVER : WAKES_FOR_BUSY_SERVER) != 0)
+        return;
+    if (c->transport != NULL && !c->paused && !c->reset_wanted && arl_engine_has_request(c->engine))
+        connection_write(c);
+}
+
 static void turn_wake(struct connection *c)
 {
     struct waiter *waiter = turn_take_ready(c);
+    unsigned woken = 0;
 
     c->waking++;
     while (waiter != NULL) {
@@ -178,6 +196,7 @@ static void turn_wake(struct connection *c)
             break;
         }
         waiter = turn_next(waiter);
+        turn_write_early(c, ++woken);
     }
     c->waking--;
 }

@@ -217,8 +217,8 @@ async def main(port, key):
     client = redis.asyncio.Redis(port=port)
     lock = Redisson(client, key=key, ex=1.0)
     async with lock:
-        print(lock.is_locked(), flush=True)
         last = time.monotonic()
+        print(lock.is_locked(), flush=True)
         while True:  # until the process was stopped for a while; the loop does not turn meanwhile
             now = time.monotonic()
             if now - last > 0.8:

@@ -222,7 +222,9 @@ def test_too_many_clients(run: Run, any_server: Server, key: str) -> None:
 
         async def main() -> None:
             async with client_of(server, retry=ONCE) as client:
-                with pytest.raises(redis.exceptions.ConnectionError, match="max number of clients") as caught:
+                # Where the server closes before the library has written, the library tells only that.
+                told = "max number of clients|Connection lost"
+                with pytest.raises(redis.exceptions.ConnectionError, match=told) as caught:
                     await Redisson(client, key=key).acquire()
                 check_text(caught.value, key)
                 server.admin().config_set("maxclients", 100)
