@@ -44,5 +44,7 @@ def run_program(
 def run_clean(source: str, *arguments: object, flags: tuple[str, ...] = STRICT, timeout: float = 60) -> str:
     """Runs a program that must end well and say nothing on stderr (warnings are errors); gives its stdout."""
     done = run_program(source, *arguments, flags=flags, timeout=timeout)
-    assert (done.returncode, done.stderr) == (0, ""), f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    # asyncio's debug mode tells of each callback that took long: of a busy machine, not of ours.
+    said = [line for line in done.stderr.splitlines() if line and not line.startswith("Executing <")]
+    assert (done.returncode, said) == (0, []), f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout
