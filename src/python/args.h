@@ -26,7 +26,7 @@ enum args_redisson {
 extern const char *const args_redisson_names[ARGS_REDISSON];
 
 /* How long to wait: nanoseconds >= 0 (0: one try, ARL_NEVER: without limit), or not given. */
-#define ARGS_PATIENCE_UNSET ((arl_ns)-1)
+#define ARGS_PATIENCE_UNSET ((arl_ns) - 1)
 
 /* The constructor's arguments in C. */
 struct args_settings {
@@ -49,8 +49,8 @@ struct args_shape {
 
 /* Sorts a vectorcall's arguments into out[count], borrowed, NULL where not given. `interned`: the names as
  * interned strings, or NULL. 0, or -1 with TypeError. */
-int args_sort(const struct args_shape *shape, PyObject *const *interned, PyObject *const *args, Py_ssize_t nargs,
-              PyObject *kwnames, PyObject **out);
+int args_sort(const struct args_shape *shape, PyObject *const *interned, PyObject *const *args,
+              Py_ssize_t nargs, PyObject *kwnames, PyObject **out);
 
 extern const struct args_shape args_redisson_shape;
 

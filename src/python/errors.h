@@ -9,8 +9,8 @@
 
 /* Sets the exception for the way that a call on the lock `key` ended. `detail`: the waiter's error, the server's
  * text or the dial's exception, or NULL. The connection gives the client's classes; NULL where there is none. */
-void errors_set_cause(struct module_state *state, struct connection *connection, PyObject *key, enum arl_cause cause,
-                      PyObject *detail);
+void errors_set_cause(struct module_state *state, struct connection *connection, PyObject *key,
+                      enum arl_cause cause, PyObject *detail);
 
 /* The same for a negative code of an engine's function. */
 void errors_set_code(struct module_state *state, struct connection *connection, PyObject *key, int code);

@@ -21,7 +21,8 @@ struct module_state *state_of_type(PyTypeObject *type)
 
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro); i++) {
         PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
-        PyObject *module = base->tp_flags & Py_TPFLAGS_HEAPTYPE ? ((PyHeapTypeObject *)base)->ht_module : NULL;
+        PyObject *module =
+            base->tp_flags & Py_TPFLAGS_HEAPTYPE ? ((PyHeapTypeObject *)base)->ht_module : NULL;
 
         if (module != NULL && PyModule_GetDef(module) == &core_module)
             return PyModule_GetState(module);
@@ -107,7 +108,8 @@ static PyObject *core_connection_of(PyObject *module, PyObject *pool)
     return connection == NULL ? Py_NewRef(Py_None) : (PyObject *)connection;
 }
 
-PyDoc_STRVAR(core_scripts_doc, "_scripts($module, /)\n--\n\nThe scripts that run on the server: verb -> (text, SHA1).");
+PyDoc_STRVAR(core_scripts_doc,
+             "_scripts($module, /)\n--\n\nThe scripts that run on the server: verb -> (text, SHA1).");
 PyDoc_STRVAR(core_connection_of_doc, "connection_of($module, pool, /)\n"
                                      "--\n"
                                      "\n"
@@ -270,27 +272,27 @@ static int core_exec(PyObject *module)
 }
 
 /* Every object of the state, for the garbage collector. */
-#define STATE_OBJECTS(DO)                                                                                     \
-    DO(redisson_type)                                                                                         \
-    DO(connection_type)                                                                                       \
-    DO(waiter_type)                                                                                           \
-    DO(get_running_loop)                                                                                      \
-    DO(cancelled_error)                                                                                       \
-    DO(invalid_state)                                                                                         \
-    DO(lock_not_owned)                                                                                        \
-    DO(lock_not_acquired)                                                                                     \
-    DO(uuid_type)                                                                                             \
-    DO(logger)                                                                                                \
-    DO(raise_later)                                                                                           \
-    DO(describe)                                                                                              \
-    DO(pool_of)                                                                                               \
-    DO(dial)                                                                                                  \
-    DO(start_keeper)                                                                                          \
-    DO(stop_keeper)                                                                                           \
-    DO(known_type)                                                                                            \
-    DO(known_pool_ref)                                                                                        \
-    DO(str_connection_pool)                                                                                   \
-    DO(str_global)                                                                                            \
+#define STATE_OBJECTS(DO)                                                                                    \
+    DO(redisson_type)                                                                                        \
+    DO(connection_type)                                                                                      \
+    DO(waiter_type)                                                                                          \
+    DO(get_running_loop)                                                                                     \
+    DO(cancelled_error)                                                                                      \
+    DO(invalid_state)                                                                                        \
+    DO(lock_not_owned)                                                                                       \
+    DO(lock_not_acquired)                                                                                    \
+    DO(uuid_type)                                                                                            \
+    DO(logger)                                                                                               \
+    DO(raise_later)                                                                                          \
+    DO(describe)                                                                                             \
+    DO(pool_of)                                                                                              \
+    DO(dial)                                                                                                 \
+    DO(start_keeper)                                                                                         \
+    DO(stop_keeper)                                                                                          \
+    DO(known_type)                                                                                           \
+    DO(known_pool_ref)                                                                                       \
+    DO(str_connection_pool)                                                                                  \
+    DO(str_global)                                                                                           \
     DO(kwnames_context)
 
 static int core_traverse(PyObject *module, visitproc visit, void *arg)
@@ -334,14 +336,10 @@ static PyModuleDef_Slot core_slots[] = {
 PyDoc_STRVAR(core_doc, "Locks for asyncio, in C. Use it by the names that aioredlock_c exports.");
 
 PyModuleDef core_module = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "aioredlock_c._core",
-    .m_doc = core_doc,
-    .m_size = sizeof(struct module_state),
-    .m_methods = core_methods,
-    .m_slots = core_slots,
-    .m_traverse = core_traverse,
-    .m_clear = core_clear,
+    PyModuleDef_HEAD_INIT,       .m_name = "aioredlock_c._core",
+    .m_doc = core_doc,           .m_size = sizeof(struct module_state),
+    .m_methods = core_methods,   .m_slots = core_slots,
+    .m_traverse = core_traverse, .m_clear = core_clear,
     .m_free = core_free,
 };
 

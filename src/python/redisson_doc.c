@@ -124,5 +124,7 @@ const char redisson_aexit_doc[] =
 const char redisson_no_copy_doc[] = "Raises TypeError: a lease belongs to one object of one process.";
 
 const char redisson_redis_doc[] = "The client that it was made with; read-only.\n\n.. versionadded:: 0.1.0";
-const char redisson_key_doc[] = "The key as text, without the prefix that it has on the server; read-only.\n\n.. versionadded:: 0.1.0";
-const char redisson_carry_doc[] = "Whatever it was made with, for the program's own use; may be set.\n\n.. versionadded:: 0.1.0";
+const char redisson_key_doc[] =
+    "The key as text, without the prefix that it has on the server; read-only.\n\n.. versionadded:: 0.1.0";
+const char redisson_carry_doc[] =
+    "Whatever it was made with, for the program's own use; may be set.\n\n.. versionadded:: 0.1.0";

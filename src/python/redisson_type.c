@@ -139,7 +139,8 @@ static int redisson_set(struct redisson *r, PyObject *const *given)
 
     if (args_settings(given, &settings) < 0)
         return -1;
-    key = given[ARGS_KEY] == NULL ? Py_NewRef(r->state->str_global) : args_key(given[ARGS_KEY], r->state->uuid_type);
+    key = given[ARGS_KEY] == NULL ? Py_NewRef(r->state->str_global)
+                                  : args_key(given[ARGS_KEY], r->state->uuid_type);
     if (key == NULL)
         return -1;
     if (registry_check(r->state, given[ARGS_REDIS]) < 0) {
@@ -176,8 +177,8 @@ static PyObject *redisson_vectorcall(PyObject *type, PyObject *const *args, size
     PyObject *given[ARGS_REDISSON];
     struct redisson *r;
 
-    if (state == NULL || args_sort(&args_redisson_shape, state->argument_names, args, PyVectorcall_NARGS(nargsf),
-                                   kwnames, given) < 0)
+    if (state == NULL || args_sort(&args_redisson_shape, state->argument_names, args,
+                                   PyVectorcall_NARGS(nargsf), kwnames, given) < 0)
         return NULL;
     r = redisson_alloc((PyTypeObject *)type, state);
     if (r != NULL && redisson_set(r, given) < 0)
@@ -381,10 +382,11 @@ static PyObject *redisson_uuid(PyObject *self, PyObject *unused)
 static PyObject *redisson_no_copy(PyObject *self, PyObject *unused)
 {
     (void)unused;
-    PyErr_Format(PyExc_TypeError,
-                 "%.200s cannot be copied or pickled: a lease belongs to one object of one process; make another "
-                 "with the same key",
-                 Py_TYPE(self)->tp_name);
+    PyErr_Format(
+        PyExc_TypeError,
+        "%.200s cannot be copied or pickled: a lease belongs to one object of one process; make another "
+        "with the same key",
+        Py_TYPE(self)->tp_name);
     return NULL;
 }
 

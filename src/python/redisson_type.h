@@ -20,8 +20,7 @@ enum redisson_entered {
 };
 
 struct redisson {
-    PyObject_HEAD
-    PyObject *weakrefs;
+    PyObject_HEAD PyObject *weakrefs;
     struct module_state *state;    /* lives as long as the type */
     PyObject *redis;               /* the client, owned; NULL: __init__ has not run */
     PyObject *key;                 /* str, owned, with its UTF-8 cached */

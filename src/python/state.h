@@ -34,8 +34,8 @@ struct module_state {
     PyObject *known_pool_ref; /* ... a weak reference to its pool */
 
     PyObject *str_connection_pool; /* interned names */
-    PyObject *str_global;         /* the default key */
-    PyObject *kwnames_context; /* ("context",) */
+    PyObject *str_global;          /* the default key */
+    PyObject *kwnames_context;     /* ("context",) */
     PyObject *argument_names[ARGS_REDISSON];
 
     struct connection *connections; /* borrowed, last used first; those closed for good are not in it */
@@ -46,7 +46,6 @@ extern PyModuleDef core_module; /* defined in module.c; constant but for what CP
 
 /* The state of the module that made `type`, or that made one of its bases. */
 struct module_state *state_of_type(PyTypeObject *type);
-
 
 /* The running loop of this thread, new reference; NULL without an exception when none runs. */
 PyObject *state_running_loop(struct module_state *state);

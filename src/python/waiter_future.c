@@ -94,7 +94,8 @@ static Py_ssize_t waiter_remove_more(struct waiter *w, PyObject *callback)
     Py_ssize_t removed = 0;
 
     for (Py_ssize_t i = w->more == NULL ? 0 : PyList_GET_SIZE(w->more); i > 0; i--) {
-        int equal = PyObject_RichCompareBool(PyTuple_GET_ITEM(PyList_GET_ITEM(w->more, i - 1), 0), callback, Py_EQ);
+        int equal =
+            PyObject_RichCompareBool(PyTuple_GET_ITEM(PyList_GET_ITEM(w->more, i - 1), 0), callback, Py_EQ);
 
         if (equal < 0 || (equal > 0 && PySequence_DelItem(w->more, i - 1) < 0))
             return -1;
@@ -109,7 +110,8 @@ PyObject *waiter_remove_done_callback(PyObject *self, PyObject *callback)
 {
     struct waiter *w = WAITER(self);
     Py_ssize_t removed = waiter_remove_more(w, callback);
-    int equal = removed < 0 || w->callback == NULL ? 0 : PyObject_RichCompareBool(w->callback, callback, Py_EQ);
+    int equal =
+        removed < 0 || w->callback == NULL ? 0 : PyObject_RichCompareBool(w->callback, callback, Py_EQ);
 
     if (removed < 0 || equal < 0)
         return NULL;

@@ -8,7 +8,8 @@
 int waiter_call_back_soon(struct waiter *waiter);
 
 /* Methods of the Python type: those of asyncio.Future, with its meaning of each. */
-PyObject *waiter_add_done_callback(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+PyObject *waiter_add_done_callback(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                   PyObject *kwnames);
 PyObject *waiter_remove_done_callback(PyObject *self, PyObject *callback);
 PyObject *waiter_cancel(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 PyObject *waiter_is_cancelled(PyObject *self, PyObject *unused);

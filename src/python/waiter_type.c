@@ -235,7 +235,8 @@ static PyObject *waiter_thrown(PyObject *const *args, Py_ssize_t nargs)
     else if (PyExceptionClass_Check(type))
         error = value == NULL ? PyObject_CallNoArgs(type) : PyObject_CallOneArg(type, value);
     else
-        PyErr_SetString(PyExc_TypeError, "exceptions must be classes or instances deriving from BaseException");
+        PyErr_SetString(PyExc_TypeError,
+                        "exceptions must be classes or instances deriving from BaseException");
     if (error != NULL && !PyExceptionInstance_Check(error)) {
         PyErr_SetString(PyExc_TypeError, "calling an exception class must give an instance of BaseException");
         Py_CLEAR(error);
@@ -318,8 +319,10 @@ static PyObject *waiter_repr(PyObject *self)
 
 #define FASTCALL(function) ((PyCFunction)(void (*)(void))(function))
 
-PyDoc_STRVAR(waiter_send_doc, "send($self, value, /)\n--\n\nBegins the call, or looks whether it has come to its end.");
-PyDoc_STRVAR(waiter_throw_doc, "Ends the call: what it waited for is given back, and the exception is raised.");
+PyDoc_STRVAR(waiter_send_doc,
+             "send($self, value, /)\n--\n\nBegins the call, or looks whether it has come to its end.");
+PyDoc_STRVAR(waiter_throw_doc,
+             "Ends the call: what it waited for is given back, and the exception is raised.");
 PyDoc_STRVAR(waiter_close_doc, "close($self, /)\n--\n\nEnds the call: what it waited for is given back.");
 
 static PyMethodDef waiter_methods[] = {
@@ -348,18 +351,10 @@ static PyGetSetDef waiter_getset[] = {
 PyDoc_STRVAR(waiter_doc, "A call on a lock that is to be awaited, once.");
 
 static PyType_Slot waiter_slots[] = {
-    {Py_tp_doc, (void *)waiter_doc},
-    {Py_tp_traverse, waiter_traverse},
-    {Py_tp_clear, waiter_clear},
-    {Py_tp_finalize, waiter_finalize},
-    {Py_tp_dealloc, waiter_dealloc},
-    {Py_tp_repr, waiter_repr},
-    {Py_tp_iternext, waiter_iternext},
-    {Py_am_await, waiter_await},
-    {Py_am_send, waiter_am_send},
-    {Py_tp_methods, waiter_methods},
-    {Py_tp_getset, waiter_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)waiter_doc},   {Py_tp_traverse, waiter_traverse}, {Py_tp_clear, waiter_clear},
+    {Py_tp_finalize, waiter_finalize}, {Py_tp_dealloc, waiter_dealloc},   {Py_tp_repr, waiter_repr},
+    {Py_tp_iternext, waiter_iternext}, {Py_am_await, waiter_await},       {Py_am_send, waiter_am_send},
+    {Py_tp_methods, waiter_methods},   {Py_tp_getset, waiter_getset},     {0, NULL},
 };
 
 PyType_Spec waiter_spec = {

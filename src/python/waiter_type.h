@@ -27,19 +27,19 @@ enum call_step {
 struct call {
     const char *name; /* as Python shows it */
     enum call_step (*begin)(struct waiter *waiter, PyObject **result);
-    enum call_step (*resume)(struct waiter *waiter, PyObject **result); /* looks again; may be called at any time */
+    enum call_step (*resume)(struct waiter *waiter,
+                             PyObject **result); /* looks again; may be called at any time */
     void (*abandon)(struct waiter *waiter); /* cancelled or closed while it waits: gives back what it has */
 };
 
-extern const struct call call_acquire, call_aenter;  /* acquire_call.c */
-extern const struct call call_release, call_aexit;   /* release_call.c */
-extern const struct call call_extend, call_locked;   /* ask_call.c */
+extern const struct call call_acquire, call_aenter; /* acquire_call.c */
+extern const struct call call_release, call_aexit;  /* release_call.c */
+extern const struct call call_extend, call_locked;  /* ask_call.c */
 
 enum waiter_phase { WAITER_CREATED, WAITER_BEGUN, WAITER_FINISHED };
 
 struct waiter {
-    PyObject_HEAD
-    const struct call *call;
+    PyObject_HEAD const struct call *call;
     struct redisson *redisson;     /* owned until the call has ended */
     struct connection *connection; /* owned, from begin on; NULL before and afterwards */
     struct arl_handle *handle;     /* acquire, release: owned until given to the Redisson or dropped */

@@ -94,8 +94,9 @@ def loop_kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def _give_up(task: asyncio.Task[Any]) -> None:
+def _give_up(task: asyncio.Task[Any] | None) -> None:
     """A test that hangs says where, and ends."""
+    assert task is not None  # a test runs as a task
     task.print_stack()
     task.cancel(f"not done within {LIMIT} s")
 

@@ -50,8 +50,8 @@ GOOD = {"TRY": b"+OK\r\n", "RENEW": b":1\r\n", "RELEASE": b":1\r\n", "PEEK": b":
 class ScriptedServer(Looped):
     """For the length of a `with` block: `script(asked)` gives the answer to each command of a lock.
 
-    What clients say in greeting is answered as a server does. `first` is said to each connection unasked, `more`
-    in one write with the answer to the last word of the greeting (the library's version).
+    What clients say in greeting is answered as a server does. `first` is said to each connection unasked,
+    `more` in one write with the answer to the last word of the greeting (the library's version).
     """
 
     def __init__(self, script: Callable[[Asked], Answer], first: Answer = None, more: bytes = b"") -> None:
