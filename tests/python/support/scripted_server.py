@@ -90,9 +90,10 @@ class ScriptedServer(Looped):
         self._listener.close()
         for writer in list(self._writers):
             reset(writer)
-        await asyncio.sleep(0)  # the resets are made in the next turn
+        await self.all_served()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.serves()
         self.opened += 1
         number = self.opened
         self._writers.add(writer)
