@@ -122,7 +122,7 @@ def test_the_protocol_of_a_coroutine(run: Run, any_server: Server, key: str) -> 
         with pytest.raises(TypeError):
             lock_again = lock.acquire()
             try:
-                lock_again.send(1)  # type: ignore[arg-type]
+                lock_again.send(1)
             finally:
                 lock_again.close()
         fresh = lock.acquire()

@@ -178,7 +178,7 @@ def test_arguments_refused_are_let_go(any_server: Server) -> None:
         with pytest.raises(TypeError):
             Redisson(client, carry=bag, nothing=number)  # type: ignore[call-arg]
         with pytest.raises(TypeError):
-            Redisson(bag, key="k")  # type: ignore[arg-type]
+            Redisson(bag, key="k")
     gc.collect()
     assert (sys.getrefcount(bag), sys.getrefcount(client)) == before
 

@@ -116,7 +116,7 @@ def test_no_arguments_at_all() -> None:
 
 def test_too_many_arguments() -> None:
     with pytest.raises(TypeError):
-        Redisson(CLIENT, "k", 10, 0.02, 0.1, 10, None, 3)  # type: ignore[misc]
+        Redisson(CLIENT, "k", 10, 0.02, 0.1, 10, None, 3)  # type: ignore[call-arg]
 
 
 def test_retry_times_clashes_with_a_positional_retry_count() -> None:

@@ -43,12 +43,12 @@ class OldLock:
     ) -> None:
         if self._renewing is not None:
             self._renewing.cancel()
-            await self._client.eval(RELEASE, 1, self._name, self._token)  # type: ignore[misc]
+            await self._client.eval(RELEASE, 1, self._name, self._token)
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(0.667 * self._ex)
-            await self._client.eval(RENEW, 1, self._name, self._token, self._ex)  # type: ignore[misc]
+            await self._client.eval(RENEW, 1, self._name, self._token, self._ex)
 
 
 def old_lock_and_client(port: int) -> tuple[Any, Any]:
