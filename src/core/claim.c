@@ -158,7 +158,8 @@ static void failed(struct arl_engine *engine, struct arl_waitq *queue, arl_ns no
     queue->turn = ARL_TURN_FIRST;
     queue->turn_continues = false;
     claim->after_pause = false;
-    claim->at_once = false;
+    if (claim->at_once)
+        return; /* written for one who left: whoever came since has a TRY of its own */
     claim->busy = true;
     while (queue->waiter_count > 0 && arl_waitq_head(queue)->once)
         arl_handle_end(engine, arl_waitq_head(queue), ARL_GAVE_UP);
@@ -280,6 +281,7 @@ void arl_claim_up(struct arl_waitq *queue)
 {
     if (queue->claim.state != ARL_CLAIM_IDLE)
         return;
-    queue->claim.silent_since = ARL_NEVER;
+    if (queue->pause_until != ARL_NEVER) /* else no TRY is sent whose silence would tell */
+        queue->claim.silent_since = ARL_NEVER;
     queue->claim.at_once = true; /* the server's last word is from before the cut */
 }

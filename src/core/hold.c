@@ -13,8 +13,10 @@ bool arl_hold_pauses(const struct arl_waitq *queue, arl_ns now)
 
 void arl_hold_pause_starts(struct arl_waitq *queue, arl_ns now)
 {
-    if (queue->pause_until == ARL_NEVER)
-        queue->pause_until = arl_ns_add(now, queue->pause);
+    if (queue->pause_until != ARL_NEVER)
+        return;
+    queue->pause_until = arl_ns_add(now, queue->pause);
+    queue->claim.silent_since = ARL_NEVER;
 }
 
 void arl_hold_end_pause(struct arl_waitq *queue, arl_ns now)
