@@ -60,7 +60,10 @@ def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
 class Looped:
     """Runs `main` in its thread between `__enter__` and `__exit__`."""
 
+    _serving: set[asyncio.Task[Any]]
+
     def __enter__(self: S) -> S:
+        self._serving = set()
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(_report)
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -87,6 +90,18 @@ class Looped:
     def call(self, function: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Runs a coroutine function on the helper's loop and waits for its result."""
         return asyncio.run_coroutine_threadsafe(function(), self._loop).result(PATIENCE)
+
+    def serves(self) -> None:
+        """The current task serves a connection."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
+
+    async def all_served(self) -> None:
+        """Waits until the tasks that serve connections, which are all closing, have ended."""
+        if self._serving:
+            await asyncio.wait(self._serving, timeout=PATIENCE / 2)
 
     async def begin(self) -> None:
         raise NotImplementedError

@@ -154,9 +154,10 @@ class Proxy(Looped):
             self._listener.close()
         for link in list(self._links):
             link.cut(fin=False)
-        await asyncio.sleep(0)
+        await self.all_served()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.serves()
         try:
             from_server, to_server = await asyncio.open_connection(*self._target)
         except OSError:
