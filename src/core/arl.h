@@ -215,7 +215,7 @@ void arl_engine_tick(struct arl_engine *engine, arl_ns now);
 bool arl_engine_next_event(struct arl_engine *engine, struct arl_event *out);
 
 /* Takes the next request to write and counts it as sent at `now`: call it only when the bytes go out now.
- * False when there is nothing to send (always while down). At most 500 RENEWs are unanswered at a time. */
+ * False when there is nothing to send (always while down, or to be reset). At most 500 RENEWs are unanswered. */
 bool arl_engine_next_request(struct arl_engine *engine, arl_ns now, struct arl_request_view *out);
 
 /* Would arl_engine_next_request give one? */

@@ -97,7 +97,7 @@ arl_ns arl_claim_deadline(const struct arl_engine *engine, const struct arl_wait
         return ARL_NEVER;
     arl_ns at = ARL_NEVER;
     if (claim->silent_since != ARL_NEVER) /* a loss: never early */
-        at = arl_ns_add(claim->silent_since, arl_engine_silence(engine) + ARL_EARLY);
+        at = arl_ns_add(arl_ns_add(claim->silent_since, arl_engine_silence(engine)), ARL_EARLY);
     if (engine->up && claim->state == ARL_CLAIM_IDLE && queue->pause_until == 0 &&
         !arl_waitq_is_unified(queue))
         at = arl_ns_min(at, claim->poll_at);

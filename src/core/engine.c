@@ -377,7 +377,7 @@ static arl_ns reply_deadline(const struct arl_engine *engine)
     const struct arl_request *oldest = arl_outbox_oldest(&engine->outbox);
     if (oldest == NULL || engine->reset_wanted)
         return ARL_NEVER;
-    return arl_ns_add(oldest->sent_at, engine->settings.reply_timeout + ARL_EARLY);
+    return arl_ns_add(arl_ns_add(oldest->sent_at, engine->settings.reply_timeout), ARL_EARLY);
 }
 
 static void timer_fired(struct arl_engine *engine, struct arl_timer *timer, arl_ns now)

@@ -47,9 +47,15 @@ static void sent(struct arl_engine *engine, struct arl_request *request, arl_ns 
     }
 }
 
+/* Nothing more is written to a connection that is to be reset: it would only be in doubt. */
+static struct arl_request *next_to_write(const struct arl_engine *engine)
+{
+    return engine->up && !engine->reset_wanted ? arl_outbox_peek(&engine->outbox) : NULL;
+}
+
 bool arl_engine_next_request(struct arl_engine *engine, arl_ns now, struct arl_request_view *out)
 {
-    struct arl_request *request = engine->up ? arl_outbox_peek(&engine->outbox) : NULL;
+    struct arl_request *request = next_to_write(engine);
     if (request == NULL)
         return false;
     *out = (struct arl_request_view){.verb = (enum arl_verb)request->verb,
@@ -62,7 +68,7 @@ bool arl_engine_next_request(struct arl_engine *engine, arl_ns now, struct arl_r
 
 bool arl_engine_has_request(const struct arl_engine *engine)
 {
-    return engine->up && arl_outbox_peek(&engine->outbox) != NULL;
+    return next_to_write(engine) != NULL;
 }
 
 size_t arl_engine_unanswered(const struct arl_engine *engine)

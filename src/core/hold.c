@@ -35,11 +35,18 @@ bool arl_hold_is_valid(const struct arl_waitq *queue, arl_ns now)
     return queue->holder != NULL && now < queue->lease.valid_until;
 }
 
+/* How long (ns) K may still hold the token: a RENEW under way may be executed only now. */
+static arl_ns may_live_for(const struct arl_token *token, arl_ns now)
+{
+    arl_ns known = token->gone_at - now;
+    return token->renew.state == ARL_UNANSWERED ? arl_ns_max(known, token->renew.ttl) : known;
+}
+
 /* The lease that queue->token stands for goes to the head, or back to the server where it cannot. */
 static void deliver(struct arl_engine *engine, struct arl_waitq *queue, arl_ns now)
 {
     struct arl_handle *next = arl_waitq_head(queue);
-    if (next == NULL || queue->token->gone_at - now > next->ttl) {
+    if (next == NULL || may_live_for(queue->token, now) > next->ttl) {
         /* Nobody wants it, or K would outlive its holder's ex after a crash: RELEASE, and TRY in the same write. */
         struct arl_token *token = queue->token;
         queue->token = NULL;

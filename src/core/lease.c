@@ -30,7 +30,7 @@ void arl_lease_pass(struct arl_lease *lease, arl_ns ttl, arl_ns now)
 
 arl_ns arl_lease_retry_at(const struct arl_lease *lease, arl_ns now)
 {
-    arl_ns pause = arl_ns_max(arl_ns_min(lease->ttl / 10, ARL_SECOND), 50 * ARL_MS);
+    arl_ns pause = arl_ns_max(arl_ns_min(lease->ttl / 10, ARL_SECOND), 5 * ARL_MS);
     return arl_ns_add(now, pause);
 }
 
