@@ -293,7 +293,7 @@ void arl_engine_drop(struct arl_engine *engine, struct arl_handle *handle, arl_n
         if (arl_hold_is_valid(queue, now))
             arl_hold_leave(engine, queue, NULL, now);
         else
-            arl_hold_drop_lost(engine, queue);
+            arl_hold_drop_lost(engine, queue, now);
         break;
     case ARL_RELEASING:
         handle->releasing->releaser = NULL;

@@ -1,6 +1,7 @@
 #include "hold.h"
 
 #include "ask.h"
+#include "schedule.h"
 #include "settle.h"
 #include "waitq.h"
 
@@ -114,9 +115,10 @@ bool arl_hold_leave(struct arl_engine *engine, struct arl_waitq *queue, struct a
 }
 
 /* Belief is gone: no holder, no lease; waiters go on at once. The token is the caller's. */
-static struct arl_token *end_lease(struct arl_engine *engine, struct arl_waitq *queue)
+static struct arl_token *end_lease(struct arl_engine *engine, struct arl_waitq *queue, arl_ns now)
 {
     struct arl_token *token = queue->token;
+    arl_schedule_run(engine, queue, now); /* while it is known until when K was held */
     queue->holder = NULL;
     queue->token = NULL;
     engine->held--;
@@ -129,7 +131,7 @@ static struct arl_token *end_lease(struct arl_engine *engine, struct arl_waitq *
 void arl_hold_lose(struct arl_engine *engine, struct arl_waitq *queue, bool told, arl_ns now)
 {
     struct arl_handle *handle = queue->holder;
-    struct arl_token *token = end_lease(engine, queue);
+    struct arl_token *token = end_lease(engine, queue, now);
     if (handle->state == ARL_GRANTED)
         arl_waitq_rejoin(engine, queue, handle);
     else
@@ -140,9 +142,9 @@ void arl_hold_lose(struct arl_engine *engine, struct arl_waitq *queue, bool told
         arl_settle_owe(engine, token);
 }
 
-void arl_hold_drop_lost(struct arl_engine *engine, struct arl_waitq *queue)
+void arl_hold_drop_lost(struct arl_engine *engine, struct arl_waitq *queue, arl_ns now)
 {
-    arl_settle_owe(engine, end_lease(engine, queue));
+    arl_settle_owe(engine, end_lease(engine, queue, now));
 }
 
 /* ---- renewals ---- */

@@ -33,7 +33,7 @@ bool arl_hold_leave(struct arl_engine *engine, struct arl_waitq *queue, struct a
 void arl_hold_lose(struct arl_engine *engine, struct arl_waitq *queue, bool told, arl_ns now);
 
 /* As above by time, where the holder itself has gone already: nobody is told. */
-void arl_hold_drop_lost(struct arl_engine *engine, struct arl_waitq *queue);
+void arl_hold_drop_lost(struct arl_engine *engine, struct arl_waitq *queue, arl_ns now);
 
 /* The renewal is written now: it asks for the holder's ex, and its deadline is to be watched. */
 void arl_hold_renewal_sent(struct arl_engine *engine, struct arl_token *token, struct arl_request *request,

@@ -10,6 +10,8 @@ arl_ns arl_schedule_time(const struct arl_waitq *queue, arl_ns now)
 {
     if (queue->schedule_since == ARL_NEVER)
         return queue->schedule_passed;
+    if (queue->holder != NULL) /* not beyond the end of its lease, however late that is seen */
+        now = arl_ns_max(arl_ns_min(now, queue->lease.valid_until), queue->schedule_since);
     return queue->schedule_passed + (now - queue->schedule_since);
 }
 
