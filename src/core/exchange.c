@@ -99,8 +99,6 @@ static void token_answered(struct arl_engine *engine, struct arl_token *token, s
         arl_claim_try_answered(engine, queue, outcome, &answered, now);
         break;
     case ARL_FOR_CLAIM_DOUBT:
-        if (queue->claim.token != token)
-            return; /* settled otherwise meanwhile */
         arl_claim_doubt_answered(engine, queue, outcome, &answered, now);
         break;
     case ARL_FOR_LEASE:

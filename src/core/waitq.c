@@ -122,9 +122,6 @@ void arl_waitq_unlink(struct arl_engine *engine, struct arl_handle *handle)
 
 void arl_waitq_rejoin(struct arl_engine *engine, struct arl_waitq *queue, struct arl_handle *handle)
 {
-    struct arl_handle *former = arl_waitq_head(queue);
-    if (former != NULL && arl_handle_has_schedule(former) && former->schedule.place == 0)
-        arl_timers_set(&queue->schedule, &former->schedule, queue->schedule_passed);
     arl_notice_withdraw(&handle->notice);
     arl_list_push_front(&queue->waiters, &handle->link);
     link_waiter(engine, handle);
