@@ -1,4 +1,6 @@
 /* From the engine to the tasks: taking events, waking whom they concern, then writing and arming. */
+#include <string.h>
+
 #include "python/clock.h"
 #include "python/connection_type.h"
 #include "python/errors.h"
@@ -128,6 +130,22 @@ static struct waiter *turn_next(struct waiter *waiter)
     return next;
 }
 
+/* A task's own wake-up takes the result of a future of asyncio's without calling a method of it, and looks at
+ * nothing else of what it is called with: it gets one that is done. Anybody else gets the waiter itself. */
+PyObject *connection_news_for(struct connection *c, struct waiter *waiter, PyObject *callback)
+{
+    PyTypeObject *task = (PyTypeObject *)c->state->task_type;
+    PyObject *self;
+
+    if (!PyCFunction_CheckExact(callback) || c->done == NULL || task == NULL)
+        return (PyObject *)waiter;
+    self = PyCFunction_GET_SELF(callback);
+    if (self == NULL || !PyObject_TypeCheck(self, task))
+        return (PyObject *)waiter;
+    return strcmp(((PyCFunctionObject *)callback)->m_ml->ml_name, "task_wakeup") == 0 ? c->done
+                                                                                      : (PyObject *)waiter;
+}
+
 static void turn_tell_soon(struct connection *c, struct waiter *waiter)
 {
     while (waiter != NULL) {
@@ -158,7 +176,7 @@ static bool turn_run(struct connection *c, struct waiter *waiter)
         return true;
     }
     waiter->callback = waiter->context = NULL;
-    result = PyObject_CallOneArg(callback, (PyObject *)waiter);
+    result = PyObject_CallOneArg(callback, connection_news_for(c, waiter, callback));
     Py_DECREF(callback);
     if (result == NULL) {
         fatal = !PyErr_ExceptionMatches(PyExc_Exception);

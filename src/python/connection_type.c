@@ -132,6 +132,17 @@ static int connection_make_pool_ref(struct connection *c, PyObject *redis)
     return c->pool_ref == NULL ? -1 : 0;
 }
 
+static int connection_make_done(struct connection *c)
+{
+    PyObject *result = NULL;
+
+    c->done = PyObject_CallMethod(c->loop, "create_future", NULL);
+    if (c->done != NULL)
+        result = PyObject_CallMethod(c->done, "set_result", "O", Py_None);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
 static int connection_make(struct connection *c, PyObject *redis, PyObject *loop)
 {
     PyObject *self = (PyObject *)c;
@@ -140,7 +151,7 @@ static int connection_make(struct connection *c, PyObject *redis, PyObject *loop
     c->client = PyObject_CallOneArg(c->state->describe, redis);
     if (c->client == NULL || connection_make_engine(c) < 0 || connection_make_input(c) < 0)
         return -1;
-    if (connection_make_pool_ref(c, redis) < 0)
+    if (connection_make_pool_ref(c, redis) < 0 || connection_make_done(c) < 0)
         return -1;
     c->call_soon = PyObject_GetAttrString(loop, "call_soon");
     c->flush_callback = PyObject_GetAttrString(self, "_flush");
@@ -178,6 +189,7 @@ static int connection_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(c->write);
     Py_VISIT(c->kept);
     Py_VISIT(c->call_soon);
+    Py_VISIT(c->done);
     Py_VISIT(c->flush_callback);
     Py_VISIT(c->tick_callback);
     Py_VISIT(c->timer);
@@ -204,6 +216,7 @@ static int connection_clear(PyObject *self)
     Py_CLEAR(c->write);
     Py_CLEAR(c->kept);
     Py_CLEAR(c->call_soon);
+    Py_CLEAR(c->done);
     Py_CLEAR(c->flush_callback);
     Py_CLEAR(c->tick_callback);
     Py_CLEAR(c->timer);

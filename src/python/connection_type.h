@@ -46,6 +46,7 @@ struct connection {
     ino_t fd_inode;
 
     PyObject *call_soon;      /* of the loop */
+    PyObject *done;           /* a future of asyncio's that is done, with None for a result */
     PyObject *flush_callback; /* bound methods of this object */
     PyObject *tick_callback;
     PyObject *timer;    /* the loop's handle, or NULL */
@@ -116,6 +117,9 @@ void connection_deliver_soon(struct connection *connection);
  * exception. */
 int connection_call_soon(struct connection *connection, PyObject *callback, PyObject *argument,
                          PyObject *context);
+
+/* What a done callback of a waiter that was woken is to be called with; borrowed. */
+PyObject *connection_news_for(struct connection *connection, struct waiter *waiter, PyObject *callback);
 
 /* Does this thread run the connection's loop? */
 bool connection_on_loop(struct connection *connection);

@@ -156,6 +156,7 @@ struct import {
 
 static const struct import imports[] = {
     IMPORT("asyncio.events", "_get_running_loop", get_running_loop),
+    IMPORT("asyncio", "Task", task_type),
     IMPORT("asyncio", "CancelledError", cancelled_error),
     IMPORT("asyncio", "InvalidStateError", invalid_state),
     IMPORT("uuid", "UUID", uuid_type),
@@ -277,6 +278,7 @@ static int core_exec(PyObject *module)
     DO(connection_type)                                                                                      \
     DO(waiter_type)                                                                                          \
     DO(get_running_loop)                                                                                     \
+    DO(task_type)                                                                                            \
     DO(cancelled_error)                                                                                      \
     DO(invalid_state)                                                                                        \
     DO(lock_not_owned)                                                                                       \

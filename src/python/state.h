@@ -16,6 +16,7 @@ struct module_state {
     PyTypeObject *waiter_type;
 
     PyObject *get_running_loop;  /* asyncio.events._get_running_loop: None where no loop runs */
+    PyObject *task_type;         /* asyncio.Task */
     PyObject *cancelled_error;   /* asyncio.CancelledError */
     PyObject *invalid_state;     /* asyncio.InvalidStateError */
     PyObject *lock_not_owned;    /* redis.exceptions.LockNotOwnedError */

@@ -18,11 +18,14 @@ static bool waiter_done(const struct waiter *w)
 
 static int waiter_call_soon(struct waiter *w, PyObject *callback, PyObject *context)
 {
+    PyObject *news;
+
     if (w->connection == NULL || w->connection->call_soon == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "nothing is waited for");
         return -1;
     }
-    return connection_call_soon(w->connection, callback, (PyObject *)w, context);
+    news = w->woken ? connection_news_for(w->connection, w, callback) : (PyObject *)w;
+    return connection_call_soon(w->connection, callback, news, context);
 }
 
 static int waiter_call_pair_soon(struct waiter *w, PyObject *pair)
