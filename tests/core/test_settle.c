@@ -105,9 +105,210 @@ static void a_script_unknown_after_the_lease_is_gone_is_not_repeated(void **stat
     expect_nothing_owed(&w);
 }
 
+/* A held `no1` for 10 s and called release; RELEASE is written. */
+static struct arl_handle *released(struct world *w)
+{
+    struct arl_want want = world_want("no1");
+    world_open(w, 1);
+    struct arl_handle *a = world_hold(w, &want, "A");
+    assert_int_equal(arl_engine_release(w->engine, a, w->now), 0);
+    world_expect(w, "1000 RELEASE no1 t1\n");
+    return a;
+}
+
+static void what_release_answers_is_what_the_holder_is_told(void **state)
+{
+    static const enum arl_outcome outcomes[] = {ARL_YES, ARL_NO, ARL_WRONG_TYPE, ARL_REFUSED};
+    static const char *const told[] = {"1001 ended A done\n", "1001 ended A not owned\n",
+                                       "1001 ended A not owned\n", "1001 ended A server error\n"};
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct world w;
+        struct arl_handle *a = released(&w);
+        world_reply(&w, 1, outcomes[i]);
+        world_expect(&w, told[i]);
+        arl_engine_drop(w.engine, a, w.now);
+        expect_nothing_owed(&w);
+    }
+}
+
+static void a_release_in_doubt_that_is_answered_no_is_done(void **state)
+{
+    struct world w;
+    (void)state;
+    struct arl_handle *a = released(&w);
+    world_down(&w);
+    world_up(&w);
+    world_expect(&w, "1000 RELEASE no1 t1\n");
+    world_reply(&w, 1, ARL_NO);
+    world_expect(&w, "1001 ended A done\n");
+    arl_engine_drop(w.engine, a, w.now);
+    expect_nothing_owed(&w);
+}
+
+static void a_release_that_was_not_written_is_not_in_doubt(void **state)
+{
+    struct world w;
+    (void)state;
+    world_open(&w, 1);
+    struct arl_want want = world_want("no1");
+    struct arl_handle *a = world_hold(&w, &want, "A");
+    assert_int_equal(arl_engine_release(w.engine, a, w.now), 0);
+    arl_engine_down(w.engine, w.now);
+    world_up(&w);
+    world_expect(&w, "1000 RELEASE no1 t1\n");
+    world_reply(&w, 1, ARL_NO);
+    world_expect(&w, "1001 ended A not owned\n");
+    arl_engine_drop(w.engine, a, w.now);
+    expect_nothing_owed(&w);
+}
+
+static void an_error_that_passes_is_told_and_the_release_sent_again(void **state)
+{
+    static const enum arl_outcome outcomes[] = {ARL_BUSY, ARL_UNKNOWN};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct world w;
+        struct arl_handle *a = released(&w);
+        world_reply(&w, 0, outcomes[i]);
+        world_expect(&w, "1000 ended A server error\n");
+        arl_engine_drop(w.engine, a, w.now);
+        assert_true(arl_engine_wants_connection(w.engine));
+        world_run(&w, 150);
+        world_expect(&w, "1100 RELEASE no1 t1\n");
+        world_reply(&w, 0, ARL_YES);
+        expect_nothing_owed(&w);
+    }
+}
+
+static void a_stale_connection_is_reset_and_the_release_owed_on(void **state)
+{
+    struct world w;
+    (void)state;
+    struct arl_handle *a = released(&w);
+    world_reply(&w, 0, ARL_STALE);
+    world_expect(&w, "1000 ended A server error\n1000 reset\n");
+    world_down(&w);
+    world_up(&w);
+    world_expect(&w, "1000 RELEASE no1 t1\n");
+    world_reply(&w, 0, ARL_YES);
+    arl_engine_drop(w.engine, a, w.now);
+    expect_nothing_owed(&w);
+}
+
+static void a_release_waits_for_one_and_a_half_deadlines_of_a_reply(void **state)
+{
+    struct world w;
+    (void)state;
+    struct arl_handle *a = released(&w);
+    world_down(&w);
+    world_run(&w, 7490);
+    world_expect(&w, "");
+    world_run(&w, 20);
+    world_expect(&w, "8502 ended A no answer\n");
+    arl_engine_drop(w.engine, a, w.now);
+    assert_true(arl_engine_wants_connection(w.engine)); /* owed on until the lease is gone */
+    world_run(&w, 2500);
+    expect_nothing_owed(&w);
+}
+
+static void a_release_ends_with_its_lease_at_the_latest(void **state)
+{
+    struct world w;
+    (void)state;
+    world_open(&w, 1);
+    struct arl_want want = world_want("no1");
+    want.ttl = 2 * ARL_SECOND;
+    struct arl_handle *a = world_hold(&w, &want, "A");
+    world_down(&w);
+    assert_int_equal(arl_engine_release(w.engine, a, w.now), 0);
+    world_run(&w, 2100);
+    world_expect(&w, "3002 ended A no answer\n");
+    arl_engine_drop(w.engine, a, w.now);
+    expect_nothing_owed(&w);
+}
+
+static void unreachable_tells_who_waits_and_forgets_no_release(void **state)
+{
+    struct world w;
+    (void)state;
+    struct arl_handle *a = released(&w);
+    world_down(&w);
+    arl_engine_unreachable(w.engine, w.now);
+    world_expect(&w, "1000 ended A unreachable\n");
+    arl_engine_drop(w.engine, a, w.now);
+    world_run(&w, 3000);
+    world_up(&w);
+    world_expect(&w, "4000 RELEASE no1 t1\n");
+    world_reply(&w, 0, ARL_YES);
+    expect_nothing_owed(&w);
+}
+
+static void rule_6_a_cancelled_release_still_releases(void **state)
+{
+    struct world w;
+    (void)state;
+    world_open(&w, 1);
+    struct arl_want want = world_want("no1");
+    struct arl_handle *a = world_hold(&w, &want, "A");
+    assert_int_equal(arl_engine_release(w.engine, a, w.now), 0);
+    arl_engine_drop(w.engine, a, w.now);
+    world_expect(&w, "1000 RELEASE no1 t1\n");
+    world_down(&w);
+    world_up(&w);
+    world_expect(&w, "1000 RELEASE no1 t1\n");
+    world_reply(&w, 0, ARL_YES);
+    expect_nothing_owed(&w);
+}
+
+static void rule_6_a_held_lock_that_is_dropped_is_released(void **state)
+{
+    struct world w;
+    (void)state;
+    world_open(&w, 1);
+    struct arl_want want = world_want("no1");
+    struct arl_handle *a = world_hold(&w, &want, "A");
+    arl_engine_drop(w.engine, a, w.now);
+    world_expect(&w, "1000 RELEASE no1 t1\n");
+    world_run(&w, 4000); /* not renewed for ever */
+    assert_int_equal(world_count(&w, "RENEW"), 0);
+    world_reply(&w, 0, ARL_YES);
+    expect_nothing_owed(&w);
+}
+
+static void no_release_is_forgotten_while_a_renew_under_way_may_prolong_k(void **state)
+{
+    struct world w;
+    (void)state;
+    world_open(&w, 1);
+    struct arl_want want = world_want("no1");
+    want.ttl = ARL_SECOND;
+    struct arl_handle *a = world_hold(&w, &want, "A");
+    world_run(&w, 340); /* a RENEW is written, and executed only after 2 s */
+    world_forget(&w);
+    arl_engine_drop(w.engine, a, w.now);
+    world_run(&w, 2000);
+    world_reply(&w, 0, ARL_YES);
+    world_reply(&w, 0, ARL_NOT_EXECUTED);
+    world_expect(&w, "1340 RELEASE no1 t1\n3340 RELEASE no1 t1 whole\n");
+    world_reply(&w, 0, ARL_YES);
+    expect_nothing_owed(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_release_answers_is_what_the_holder_is_told),
+        cmocka_unit_test(a_release_in_doubt_that_is_answered_no_is_done),
+        cmocka_unit_test(a_release_that_was_not_written_is_not_in_doubt),
+        cmocka_unit_test(an_error_that_passes_is_told_and_the_release_sent_again),
+        cmocka_unit_test(a_stale_connection_is_reset_and_the_release_owed_on),
+        cmocka_unit_test(a_release_waits_for_one_and_a_half_deadlines_of_a_reply),
+        cmocka_unit_test(a_release_ends_with_its_lease_at_the_latest),
+        cmocka_unit_test(unreachable_tells_who_waits_and_forgets_no_release),
+        cmocka_unit_test(rule_6_a_cancelled_release_still_releases),
+        cmocka_unit_test(rule_6_a_held_lock_that_is_dropped_is_released),
+        cmocka_unit_test(no_release_is_forgotten_while_a_renew_under_way_may_prolong_k),
         cmocka_unit_test(rule_4_a_token_unanswered_at_a_cut_is_released_once_more),
         cmocka_unit_test(an_answer_after_the_lease_is_gone_counts_once),
         cmocka_unit_test(rule_4_a_release_under_way_is_not_the_one_once_more),
