@@ -322,14 +322,17 @@ if sys.version_info >= (3, 12):
 
     def test_eager_tasks(run: Run, any_server: Server, key: str) -> None:
         async def main(redis: Client) -> None:
-            asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+            loop = asyncio.get_running_loop()
+
+            def eager(coroutine: Coroutine[Any, Any, bool | None]) -> asyncio.Task[bool | None]:
+                return asyncio.Task(coroutine, loop=loop, eager_start=True)
+
             lock = Redisson(redis, key=key)
-            assert await asyncio.create_task(lock.acquire()) is True
-            refused = asyncio.create_task(Redisson(redis, key=key).acquire(blocking=False))
-            assert await refused is False
-            assert await asyncio.gather(lock.locked(), lock.locked()) == [True, True]
-            await asyncio.create_task(lock.release())
-            at_once = asyncio.create_task(Redisson(redis, key=key, retry_count=0).acquire())
+            assert await eager(lock.acquire()) is True
+            assert await eager(Redisson(redis, key=key).acquire(blocking=False)) is False
+            assert await asyncio.gather(eager(lock.locked()), eager(lock.locked())) == [True, True]
+            assert await eager(lock.release()) is None
+            at_once = eager(Redisson(redis, key=key, retry_count=0).acquire())
             assert at_once.done() and at_once.result() is False
 
         run(main, any_server)
