@@ -22,7 +22,6 @@ from support.waiting import aeventually
 
 from aioredlock_c import Redisson
 
-pytestmark = pytest.mark.portable
 BEFORE = -1  # the command does not reach the server
 ALL = None  # the whole reply passes, then the cut
 ONCE = Retry(NoBackoff(), 0)

@@ -27,7 +27,6 @@ from test_clients import LIBRARIES, PASSWORD, client_class, each_library, errors
 
 from aioredlock_c import LockNotOwnedError, Redisson
 
-pytestmark = pytest.mark.portable
 ONCE = Retry(NoBackoff(), 0)
 
 
@@ -75,6 +74,7 @@ NOWHERE = Server("", "127.0.0.1", 1, Path("/nowhere"), None)  # type: ignore[arg
 CASES = list(_no_connection(next(iter(LIBRARIES)), NOWHERE))
 
 
+@pytest.mark.portable
 @each_library
 @pytest.mark.parametrize("case", CASES)
 def test_no_connection(run: Run, any_server: Server, key: str, library: str, case: str) -> None:
@@ -125,6 +125,7 @@ else:
 """
 
 
+@pytest.mark.portable
 @each_library
 def test_no_connection_leaves_nothing_open(any_server: Server, library: str, loop_kind: str) -> None:
     arguments = (any_server.host, any_server.port, any_server.directory, library, loop_kind)
@@ -377,10 +378,11 @@ HOSTILE: dict[str, object] = {
 }
 
 
-@pytest.mark.parametrize("name", list(HOSTILE))
-@pytest.mark.parametrize("always", [False, True], ids=["once", "always"])
-def test_a_hostile_reply(run: Run, key: str, name: str, always: bool) -> None:
-    """Once: the next connection settles it. Always: the library's error within the reply's deadline."""
+FAILURES = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, redis.exceptions.ResponseError)
+
+
+def hostile(name: str, always: bool) -> ScriptedServer:
+    """Answers the first TRY, or each, so; to RENEW, which asks about a TRY in doubt, that nothing was set."""
     bad = 0
 
     def script(asked: Asked) -> object:
@@ -388,33 +390,51 @@ def test_a_hostile_reply(run: Run, key: str, name: str, always: bool) -> None:
         if asked.verb == "TRY" and (always or not bad):
             bad += 1
             return HOSTILE[name]
-        # A TRY in doubt is asked about by RENEW: this server has never set anything.
         return b":0\r\n" if asked.verb == "RENEW" else GOOD[asked.verb]
 
+    return ScriptedServer(script)
+
+
+@pytest.mark.parametrize("name", list(HOSTILE))
+def test_a_hostile_reply(run: Run, key: str, name: str) -> None:
+    """The next connection settles it; silence alone costs the whole deadline of the reply."""
+
     async def main() -> None:
-        nonlocal bad
-        bad = 0
-        errors = (
-            redis.exceptions.ConnectionError,
-            redis.exceptions.TimeoutError,
-            redis.exceptions.ResponseError,
-        )
-        with ScriptedServer(script) as server:
+        with hostile(name, always=False) as server:
             client = client_to(server)
             lock = Redisson(client, key=key)
             begin = time.monotonic()
             try:
                 assert await lock.acquire() is True
-            except errors as error:
-                # Once alone this is for those that cost the whole deadline of the reply.
-                assert always or "silence" in name
+            except FAILURES as error:
+                assert "silence" in name
                 check_text(error, key)
             else:
-                assert not always
                 await lock.release()
             assert time.monotonic() - begin < 0.6 + SLACK
-            assert bad >= 1
+            assert server.of("TRY")
             await close_client(client)
+
+    run(main)
+
+
+@pytest.mark.parametrize("some", range(4))
+def test_hostile_replies_without_end(run: Run, key: str, some: int) -> None:
+    """The library's error within the reply's deadline; a few servers at once, for the time it takes."""
+
+    async def one(name: str) -> None:
+        with hostile(name, always=True) as server:
+            client = client_to(server)
+            begin = time.monotonic()
+            with pytest.raises(FAILURES) as caught:
+                await Redisson(client, key=f"{key}-{name}").acquire()
+            assert time.monotonic() - begin < 0.6 + SLACK, name
+            check_text(caught.value, f"{key}-{name}")
+            assert server.of("TRY")
+            await close_client(client)
+
+    async def main() -> None:
+        await asyncio.gather(*(one(name) for name in list(HOSTILE)[some::4]))
 
     run(main)
 
@@ -434,10 +454,10 @@ def test_floods_leave_no_memory_behind(run: Run, key: str) -> None:
 
     async def main() -> None:
         client = client_to(server, socket_timeout=0.1)
-        await rounds(client, 10)
+        await rounds(client, 5)
         process = psutil.Process(os.getpid())
         before, files = process.memory_info().rss, process.num_fds()
-        await rounds(client, 30)
+        await rounds(client, 15)
         assert process.memory_info().rss - before < 8 << 20
         assert process.num_fds() <= files + 4
         await close_client(client)

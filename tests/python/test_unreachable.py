@@ -25,7 +25,6 @@ from support.waiting import aeventually, eventually
 
 from aioredlock_c import Redisson
 
-pytestmark = pytest.mark.portable
 BEFORE = -1  # the command does not reach the server
 ONCE = Retry(NoBackoff(), 0)
 
@@ -124,6 +123,47 @@ def test_a_release_that_reaches_nobody(run: Run, any_server: Server, proxy: Prox
             assert value_of(any_server, key) is not None
             proxy.accept()  # it is owed until the lease's end, though nobody waits for it
             await aeventually(lambda: value_of(any_server, key) is None, 3)
+
+    run(main)
+
+
+def test_a_release_ends_with_its_lease_at_the_latest(
+    run: Run, any_server: Server, proxy: Proxy, key: str
+) -> None:
+    """However long the client's policy is: there is nothing left to release."""
+
+    async def main() -> None:
+        async with via(proxy, retry=Retry(ConstantBackoff(0.1), 1000), socket_timeout=30) as client:
+            lock = Redisson(client, key=key, ex=0.6)
+            assert await lock.acquire()
+            proxy.refuse()
+            proxy.cut()
+            begin = time.monotonic()
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                await lock.release()
+            assert time.monotonic() - begin < 0.6 + SLACK
+            assert not lock.is_locked()
+        proxy.accept()
+
+    run(main)
+
+
+def test_a_wait_ends_before_a_long_policy_does(run: Run, any_server: Server, proxy: Proxy, key: str) -> None:
+    """1.5 x socket_timeout after the connection went down, or after the first dial where there was none."""
+    timeout = 0.4
+
+    async def main() -> None:
+        policy = Retry(ConstantBackoff(0.1), 1000)
+        async with via(proxy, retry=policy, socket_timeout=timeout) as client:
+            await Redisson(client, key=key).locked()
+            proxy.refuse()
+            proxy.cut()
+            for _ in range(2):
+                begin = time.monotonic()
+                with pytest.raises((ConnectionError, TimeoutError), match=key):
+                    await Redisson(client, key=key, retry_count=None).acquire()
+                assert 0.5 * timeout < time.monotonic() - begin < 1.5 * timeout + SLACK
+        proxy.accept()
 
     run(main)
 
@@ -273,6 +313,7 @@ def test_a_renewal_unanswered_for_a_third_of_ex_takes_another_connection(
 # ---- cancelled while there is no connection ----
 
 
+@pytest.mark.portable
 @pytest.mark.parametrize("owed", ["TRY", "RELEASE"])
 @pytest.mark.parametrize("times", [1, 3])
 def test_all_tasks_cancelled_during_a_reconnect(
@@ -332,6 +373,7 @@ with Proxy(host, port) as proxy:
 """
 
 
+@pytest.mark.portable
 def test_the_loop_ends_during_a_reconnect(any_server: Server, key: str, loop_kind: str) -> None:
     run_clean(ENDS_DURING_A_RECONNECT, any_server.host, any_server.port, key, loop_kind)
     assert value_of(any_server, key) is None
