@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from conftest import Run
-from support.clients import Client, free, held_by_another, on_server, value_of
+from support.clients import Client, client_of, free, held_by_another, on_server, value_of
 from support.monitor import Monitor
 from support.servers import Server
 from support.waiting import turns
@@ -336,3 +336,20 @@ if sys.version_info >= (3, 12):
             assert at_once.done() and at_once.result() is False
 
         run(main, any_server)
+
+    def test_a_loop_whose_tasks_are_all_eager(any_server: Server, key: str) -> None:
+        async def main() -> None:  # uvloop does not know this factory on every Python
+            asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+            async with client_of(any_server) as redis:
+                locks = [Redisson(redis, key=key, retry_count=None) for _ in range(10)]
+
+                async def one(lock: Redisson) -> str:
+                    async with lock:
+                        assert await redis.get(on_server(key)) == lock.uuid().encode()
+                        return lock.uuid()
+
+                assert all(await asyncio.gather(*map(one, locks)))
+                refused = asyncio.create_task(Redisson(redis, key=key, retry_count=0).acquire())
+                assert refused.done() and refused.result() is False
+
+        asyncio.run(main())
