@@ -487,6 +487,8 @@ bool fleet_deliver(struct fleet_member *member)
     FLEET_CHECK(fleet, arl_engine_awaited(member->engine) == command.verb);
     if (command.verb == ARL_TRY)
         fleet->tokens[command.token].answered_no = command.outcome == ARL_NO;
+    if (command.verb == ARL_RENEW && command.outcome == ARL_NO)
+        fleet->tokens[command.token].denied = true;
     FLEET_CHECK(fleet, arl_engine_reply(member->engine, command.outcome, fleet_now(member)) == 0);
     after(member);
     return true;

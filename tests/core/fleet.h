@@ -43,6 +43,7 @@ struct fleet_token {
     bool dead;        /* its RELEASE was called or written */
     bool tried;       /* a TRY was written */
     bool answered_no; /* and the last one was answered "no" */
+    bool denied;      /* the server said to a RENEW that K is not its */
     bool excused;     /* the server refused its RELEASE or a delayed command of it is on its way */
     bool extended;    /* a RENEW asked for more than a holder's ex */
 };
@@ -77,7 +78,7 @@ struct fleet {
     long granted;      /* how many leases owners were told of */
     int trouble;       /* per mille of commands that the server answers with an error */
     int starve;        /* per mille of allocations and draws that fail */
-    bool unsafe;       /* keys were lost or K was overwritten: belief is not compared with the server */
+    bool unsafe;       /* the server loses keys: belief is not compared with it */
     bool talks;        /* print a trace */
     bool quick_resets; /* the owner resets before it writes on */
 };

@@ -31,7 +31,7 @@ static void check_belief(struct fleet *fleet)
             if (slot->handle == NULL || !fleet_believes(member, slot))
                 continue;
             uint64_t token = token_of(slot);
-            FLEET_CHECK(fleet, !fleet->tokens[token].dead);
+            FLEET_CHECK(fleet, !fleet->tokens[token].dead && !fleet->tokens[token].denied);
             FLEET_CHECK(fleet, ++believers[slot->key] == 1 || fleet->unsafe);
             FLEET_CHECK(fleet, model_holder(&fleet->model, slot->key) == token || fleet->unsafe);
             if (!fleet->tokens[token].extended &&

@@ -202,6 +202,24 @@ static void a_lost_lease_is_not_handed_on(void **state)
     world_close(&w);
 }
 
+static void a_lease_that_the_server_denies_is_not_handed_on(void **state)
+{
+    struct world w;
+    (void)state;
+    world_open(&w, 1);
+    struct arl_want want = with_ttl(1000);
+    struct arl_handle *a = world_hold(&w, &want, "A");
+    struct arl_handle *b = world_acquire(&w, &want, "B");
+    world_run(&w, 340);
+    world_forget(&w);
+    world_reply(&w, 0, ARL_NO);
+    world_expect(&w, "1340 ended A lost\n1340 TRY no1 t2 1000\n");
+    arl_engine_drop(w.engine, a, w.now); /* its exit concerns nobody */
+    world_expect(&w, "");
+    arl_engine_drop(w.engine, b, w.now);
+    world_close(&w);
+}
+
 static void dropping_a_lost_holder_hands_nothing_on(void **state)
 {
     struct world w;
@@ -425,6 +443,7 @@ int main(void)
         cmocka_unit_test(a_former_holders_second_release_harms_nobody),
         cmocka_unit_test(rule_6_one_cancelled_when_handed_the_lease_passes_it_on),
         cmocka_unit_test(a_lost_lease_is_not_handed_on),
+        cmocka_unit_test(a_lease_that_the_server_denies_is_not_handed_on),
         cmocka_unit_test(dropping_a_lost_holder_hands_nothing_on),
         cmocka_unit_test(rule_3_no_renewal_is_written_after_release_was_called),
         cmocka_unit_test(rule_3_the_answer_of_a_renewal_under_way_revives_nothing),

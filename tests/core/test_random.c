@@ -22,6 +22,7 @@ struct mood {
     int late;    /* per mille of due ticks that come late */
     int keys;    /* how many are used */
     int foreign; /* per mille at which another program takes or frees a key */
+    int loss;    /* per mille at which the server loses a key */
     bool closes;
 };
 
@@ -38,6 +39,8 @@ static struct mood draw_mood(void)
         .foreign = often[fleet_draw(&fleet, 4)],
         .closes = fleet_chance(&fleet, 100),
     };
+    fleet.unsafe = fleet_chance(&fleet, 250);
+    mood.loss = fleet.unsafe ? often[2 + fleet_draw(&fleet, 3)] : 0;
     fleet.trouble = often[fleet_draw(&fleet, 4)];
     fleet.starve = often[fleet_draw(&fleet, 4)];
     return mood;
@@ -185,6 +188,8 @@ static void step(const struct mood *mood)
     fleet_check(&fleet);
     if (fleet_chance(&fleet, mood->foreign))
         act_as_another_program(mood->keys);
+    if (fleet_chance(&fleet, mood->loss))
+        fleet.model.keys[fleet_draw(&fleet, mood->keys)].ends_at = 0;
     for (int i = 0; i < FLEET_MEMBERS; i++) {
         move_wire(&fleet.members[i], mood);
         tick_if_due(&fleet.members[i], mood->late);
