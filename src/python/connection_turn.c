@@ -46,6 +46,7 @@ static void turn_explain(struct connection *c, struct waiter *waiter, enum arl_c
 
 static void turn_lost(struct connection *c, struct redisson *redisson, enum arl_cause cause)
 {
+    Py_INCREF(redisson); /* a list may cost a garbage collection, which could take it: the engine's is borrowed */
     if (cause == ARL_LOST) {
         if (c->losses == NULL)
             c->losses = PyList_New(0);
@@ -55,6 +56,7 @@ static void turn_lost(struct connection *c, struct redisson *redisson, enum arl_
             redisson->entered = REDISSON_EMPTY;
     }
     redisson_lose(redisson);
+    Py_DECREF(redisson);
 }
 
 static void turn_ended(struct connection *c, const struct arl_event *event, PyObject *text)
@@ -63,7 +65,7 @@ static void turn_ended(struct connection *c, const struct arl_event *event, PyOb
 
     if (event->owner == NULL)
         return;
-    if (Py_TYPE((PyObject *)event->owner) != c->state->waiter_type) {
+    if (!waiter_check(event->owner)) {
         turn_lost(c, event->owner, event->cause);
         return;
     }
@@ -360,6 +362,11 @@ int connection_call_soon(struct connection *c, PyObject *callback, PyObject *arg
     size_t count = argument == NULL ? 1 : 2;
     PyObject *handle;
 
+    if (c->call_soon == NULL || state_check(c->state) < 0) { /* what is left of a loop that was collected */
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_RuntimeError, "the connection of the lock is gone");
+        return -1;
+    }
     if (context != NULL)
         stack[1 + count] = context;
     handle = PyObject_Vectorcall(c->call_soon, stack + 1, count | PY_VECTORCALL_ARGUMENTS_OFFSET,

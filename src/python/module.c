@@ -32,6 +32,14 @@ struct module_state *state_of_type(PyTypeObject *type)
 #endif
 }
 
+int state_check(struct module_state *state)
+{
+    if (state->waiter_type != NULL)
+        return 0;
+    PyErr_SetString(PyExc_RuntimeError, "the interpreter is shutting down");
+    return -1;
+}
+
 PyObject *state_running_loop(struct module_state *state)
 {
     PyObject *loop;

@@ -137,7 +137,7 @@ static int redisson_set(struct redisson *r, PyObject *const *given)
     struct args_settings settings;
     PyObject *key;
 
-    if (args_settings(given, &settings) < 0)
+    if (state_check(r->state) < 0 || args_settings(given, &settings) < 0)
         return -1;
     key = given[ARGS_KEY] == NULL ? Py_NewRef(r->state->str_global)
                                   : args_key(given[ARGS_KEY], r->state->uuid_type);

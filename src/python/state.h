@@ -48,6 +48,9 @@ extern PyModuleDef core_module; /* defined in module.c; constant but for what CP
 /* The state of the module that made `type`, or that made one of its bases. */
 struct module_state *state_of_type(PyTypeObject *type);
 
+/* The module is in use: 0; the interpreter shuts down and has cleared it: -1 with RuntimeError. */
+int state_check(struct module_state *state);
+
 /* The running loop of this thread, new reference; NULL without an exception when none runs. */
 PyObject *state_running_loop(struct module_state *state);
 

@@ -14,9 +14,12 @@
 
 struct waiter *waiter_new(struct redisson *redisson, const struct call *call)
 {
-    struct waiter *w = PyObject_GC_New(struct waiter, redisson->state->waiter_type);
     size_t head = offsetof(struct waiter, call);
+    struct waiter *w;
 
+    if (state_check(redisson->state) < 0)
+        return NULL;
+    w = PyObject_GC_New(struct waiter, redisson->state->waiter_type);
     if (w == NULL)
         return NULL;
     memset((char *)w + head, 0, sizeof(*w) - head);
@@ -126,6 +129,11 @@ static void waiter_dealloc(PyObject *self)
     (void)waiter_clear(self);
     PyObject_GC_Del(self);
     Py_DECREF(type);
+}
+
+bool waiter_check(PyObject *object)
+{
+    return Py_TYPE(object)->tp_dealloc == waiter_dealloc;
 }
 
 /* ---- driving ---- */

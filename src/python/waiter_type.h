@@ -62,7 +62,10 @@ struct waiter {
 
 extern PyType_Spec waiter_spec;
 
-/* A new call on `redisson`, not begun. NULL with MemoryError. */
+/* Is it a waiter? Needs no state, so that it can be asked while the interpreter shuts down. */
+bool waiter_check(PyObject *object);
+
+/* A new call on `redisson`, not begun. NULL with MemoryError, or RuntimeError while the interpreter shuts down. */
 struct waiter *waiter_new(struct redisson *redisson, const struct call *call);
 
 #endif
