@@ -92,7 +92,7 @@ void connection_tick(struct connection *c)
     arl_engine_tick(c->engine, now);
     connection_collect(c, NULL);
     if (!connection_is_idle(c)) {
-        c->used = now; /* to hold is to use: else the idle close would be due, and this be called, all the time */
+        c->used = now; /* else the idle close would be due, and this be called, all the time */
     } else if (now >= arl_ns_add(c->used, c->idle - ARL_EARLY)) {
         connection_close(c);
         return;

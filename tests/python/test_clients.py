@@ -386,6 +386,29 @@ def test_aclose_releases_and_closes_and_the_client_goes_on(
     run(main)
 
 
+def test_a_long_lease_leaves_the_loop_in_peace(run: Run, any_server: Server, key: str) -> None:
+    async def main(client: Any) -> None:
+        async with Redisson(client, key=key, ex=300):
+            connection: Any = _core.connection_of(client.connection_pool)
+            connection._idle_ns = 100_000_000
+            await Redisson(client, key=key).locked()  # arms the timer anew
+            loop: Any = asyncio.get_running_loop()
+            arm, armed = loop.call_at, []
+
+            def counted(when: float, *rest: Any, **named: Any) -> Any:
+                armed.append(when)
+                return arm(when, *rest, **named)
+
+            loop.call_at = counted
+            try:
+                await asyncio.sleep(0.6)
+            finally:
+                del loop.call_at
+            assert len(armed) < 20  # the renewal comes after 100 s; till then there is nothing to do
+
+    run(main, any_server)
+
+
 def test_an_idle_connection_closes_and_a_held_one_does_not(run: Run, any_server: Server, key: str) -> None:
     async def main(client: Any) -> None:
         lock = Redisson(client, key=key, ex=3)
