@@ -74,6 +74,7 @@ def test_a_lock_over_tls(
 
 @each_library
 @pytest.mark.parametrize("way", ["by_arguments", "by_url"])
+@pytest.mark.exact
 def test_a_wrong_host_name_is_refused_at_once(
     run: Run, secure: Secure, key: str, library: str, way: str
 ) -> None:
@@ -151,6 +152,7 @@ def test_cut_and_dialled_again(run: Run, any_server: Server, secure: Secure, key
     run(main)
 
 
+@pytest.mark.exact
 def test_a_silent_peer_ends_with_an_error(run: Run, secure: Secure, key: str) -> None:
     async def main() -> None:
         errors = errors_of("redis")

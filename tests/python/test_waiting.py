@@ -147,6 +147,7 @@ def test_a_second_release_of_the_former_holder_harms_nobody(run: Run, any_server
 
 
 @pytest.mark.parametrize(("first_ex", "second_ex"), [(1.5, 0.25), (0.25, 1.0)])
+@pytest.mark.exact
 def test_no_key_outlives_its_holders_ex(
     run: Run, any_server: Server, key: str, first_ex: float, second_ex: float
 ) -> None:
