@@ -46,7 +46,7 @@ static void turn_explain(struct connection *c, struct waiter *waiter, enum arl_c
 
 static void turn_lost(struct connection *c, struct redisson *redisson, enum arl_cause cause)
 {
-    Py_INCREF(redisson); /* a list may cost a garbage collection, which could take it: the engine's is borrowed */
+    Py_INCREF(redisson); /* a list may cost a garbage collection; the engine's reference is borrowed */
     if (cause == ARL_LOST) {
         if (c->losses == NULL)
             c->losses = PyList_New(0);
