@@ -122,7 +122,7 @@ static enum call_step acquire_begin(struct waiter *w, PyObject **result)
     if (redisson_check_free(r) < 0)
         return CALL_ERROR;
     w->connection = registry_connection(r->state, r->redis);
-    if (w->connection == NULL)
+    if (w->connection == NULL || redisson_check_free(r) < 0) /* again: Python code has run */
         return CALL_ERROR;
     acquire_want(w, &want);
     now = clock_now();

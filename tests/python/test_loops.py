@@ -239,3 +239,28 @@ def test_a_loop_in_debug_mode(loop_kind: str, any_server: Server, key: str) -> N
             await asyncio.gather(*(one() for _ in range(20)))
 
     run_on_loop(loop_kind, main)
+
+
+def test_one_object_is_not_acquired_twice_while_its_connection_is_made(
+    loop_kind: str, any_server: Server, key: str
+) -> None:
+    lock = Redisson(make_client(any_server), key=key)
+    first: list[Any] = []
+
+    async def main() -> None:
+        loop: Any = asyncio.get_running_loop()
+
+        def create_future() -> Any:  # Python code in the midst of acquire(): so another thread may run
+            del loop.create_future
+            first.append(lock.acquire())
+            first[0].send(None)
+            return loop.create_future()
+
+        loop.create_future = create_future
+        with pytest.raises(RuntimeError, match="in use"):
+            await lock.acquire()
+        first.pop().close()
+        async with lock as again:
+            assert again is lock
+
+    run_on_loop(loop_kind, main)
