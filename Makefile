@@ -125,7 +125,7 @@ sanitize: test-c build $(VENV)/.has-test ## Address, undefined and thread saniti
 	$(CTESTS) run SANITIZE=address,undefined
 	$(CTESTS) run SANITIZE=thread
 	SANITIZE=address,undefined $(PY) setup.py --quiet build --build-lib build/sanitized
-	sh tools/sanitized.sh $(PY) build/sanitized $(PYTEST_ARGS)
+	sh tools/sanitized.sh $(PY) build/sanitized $(or $(SANITIZED_ARGS),-n 2)
 
 coverage: test-c build $(VENV)/.has-test $(VENV)/.has-coverage ## Which lines of src/ the tests reach: build/coverage/index.html
 	@find build -name '*.gcda' -delete

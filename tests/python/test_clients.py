@@ -342,6 +342,7 @@ def test_the_connection_closes_when_its_client_is_gone(
     run(main)
 
 
+@pytest.mark.exact
 @each_library
 def test_a_held_lock_keeps_its_client_and_its_connection(
     run: Run, any_server: Server, key: str, library: str

@@ -21,7 +21,8 @@ from test_clients import LIBRARIES, client_class, each_library, errors_of
 
 from aioredlock_c import Redisson
 
-pytestmark = pytest.mark.portable
+# TLS under a sanitizer is too slow for deadlines of a second.
+pytestmark = [pytest.mark.portable, pytest.mark.exact]
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,6 @@ def test_a_lock_over_tls(
 
 @each_library
 @pytest.mark.parametrize("way", ["by_arguments", "by_url"])
-@pytest.mark.exact
 def test_a_wrong_host_name_is_refused_at_once(
     run: Run, secure: Secure, key: str, library: str, way: str
 ) -> None:
@@ -152,7 +152,6 @@ def test_cut_and_dialled_again(run: Run, any_server: Server, secure: Secure, key
     run(main)
 
 
-@pytest.mark.exact
 def test_a_silent_peer_ends_with_an_error(run: Run, secure: Secure, key: str) -> None:
     async def main() -> None:
         errors = errors_of("redis")
