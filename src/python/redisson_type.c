@@ -49,6 +49,8 @@ static void redisson_forget_foreign(struct redisson *r)
 {
     struct connection *c = r->connection;
 
+    if (r->acquiring != NULL && r->acquiring->connection != NULL && r->acquiring->connection->foreign)
+        r->acquiring = NULL; /* a task of the parent waits, none of this process */
     if (c == NULL || !c->foreign)
         return;
     r->handle = NULL;
@@ -97,8 +99,10 @@ static int redisson_check_made(struct redisson *r)
 
 int redisson_check_free(struct redisson *r)
 {
-    struct connection *c = r->acquiring != NULL ? r->acquiring->connection : r->connection;
+    struct connection *c;
 
+    redisson_forget_foreign(r);
+    c = r->acquiring != NULL ? r->acquiring->connection : r->connection;
     if (r->acquiring == NULL && r->entered == REDISSON_OUTSIDE && !redisson_looks_held(r))
         return 0;
     if (c != NULL && !c->foreign && !connection_on_loop(c))

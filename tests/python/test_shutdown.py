@@ -258,10 +258,13 @@ print("parent done")
 def test_a_child_after_fork_can_lock_anew(any_server: Server, key: str) -> None:
     source = """
 lock = Redisson(client, key=key, ex=2)
+waited = Redisson(client, key=key, ex=2)
 
 async def child():
     fresh = redis.asyncio.Redis(port=port)
     assert not lock.is_locked()
+    # A task of the parent waits with this one, none of the child.
+    assert await waited.acquire(blocking=False) is False
     assert await Redisson(fresh, key=key).acquire(blocking=False) is False
     async with Redisson(fresh, key=key + "-child") as mine:
         assert mine is not None and mine.uuid() != lock.uuid()
@@ -273,6 +276,8 @@ async def child():
 
 async def main():
     assert await lock.acquire()
+    waiting = asyncio.create_task(waited.acquire(blocking_timeout=30))
+    await asyncio.sleep(0)
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -286,6 +291,8 @@ async def main():
     assert state[1] == 0, state
     assert lock.is_locked()
     await lock.release()
+    assert await waiting
+    await waited.release()
 
 run(main())
 """
