@@ -269,7 +269,7 @@ async def main(port, prefix):
     await client.mset(dict.fromkeys(names, "another"))
     keys = await client.dbsize()
     figures = []
-    for _ in range(4):
+    for _ in range(5):
         await round_of(client, prefix)
         await asyncio.sleep(0.3)
         figures.append((blocks(), descriptors()))
@@ -279,7 +279,8 @@ async def main(port, prefix):
     await client.aclose()
     first, last = figures[1], figures[-1]
     assert last[1] == first[1], figures
-    assert last[0] - first[0] < 200, figures
+    # The interpreter's own caches grow by a few hundred blocks; one for each key would be a thousand a round.
+    assert min(after[0] - before[0] for before, after in zip(figures, figures[1:])) < 500, figures
 
 asyncio.run(main(int(sys.argv[1]), sys.argv[2]))
 """
