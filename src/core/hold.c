@@ -118,7 +118,7 @@ bool arl_hold_leave(struct arl_engine *engine, struct arl_waitq *queue, struct a
 static struct arl_token *end_lease(struct arl_engine *engine, struct arl_waitq *queue, arl_ns now)
 {
     struct arl_token *token = queue->token;
-    arl_schedule_run(engine, queue, now); /* while it is known until when K was held */
+    arl_schedule_run(queue, now); /* while it is known until when K was held */
     queue->holder = NULL;
     queue->token = NULL;
     engine->held--;

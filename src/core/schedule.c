@@ -15,10 +15,10 @@ arl_ns arl_schedule_time(const struct arl_waitq *queue, arl_ns now)
     return queue->schedule_passed + (now - queue->schedule_since);
 }
 
-void arl_schedule_run(const struct arl_engine *engine, struct arl_waitq *queue, arl_ns now)
+void arl_schedule_run(struct arl_waitq *queue, arl_ns now)
 {
     bool known_held =
-        arl_hold_is_valid(queue, now) || (queue->holder == NULL && engine->up && queue->claim.busy &&
+        arl_hold_is_valid(queue, now) || (queue->holder == NULL && queue->claim.busy &&
                                           queue->claim.state == ARL_CLAIM_IDLE && queue->pause_until == 0);
     if (known_held && queue->schedule_since == ARL_NEVER) {
         queue->schedule_since = now;

@@ -14,7 +14,7 @@ struct arl_waitq;
 arl_ns arl_schedule_time(const struct arl_waitq *queue, arl_ns now);
 
 /* Lets it run or stand still, by what is known of K now. */
-void arl_schedule_run(const struct arl_engine *engine, struct arl_waitq *queue, arl_ns now);
+void arl_schedule_run(struct arl_waitq *queue, arl_ns now);
 
 /* Tries that fell due are counted as failed, and waiters that have no more give up. The one try that is not
  * counted here is that of a lone waiter without a holder: it is the wait queue's TRY (arl_waitq_is_unified). */

@@ -185,7 +185,7 @@ void arl_waitq_tick(struct arl_engine *engine, struct arl_waitq *queue, arl_ns n
 void arl_waitq_step(struct arl_engine *engine, struct arl_waitq *queue, arl_ns now)
 {
     arl_hold_end_pause(queue, now);
-    arl_schedule_run(engine, queue, now);
+    arl_schedule_run(queue, now);
     arl_schedule_count(engine, queue, now);
     int error = arl_claim_step(engine, queue, now);
     if (error != 0) {
@@ -193,7 +193,7 @@ void arl_waitq_step(struct arl_engine *engine, struct arl_waitq *queue, arl_ns n
         (void)arl_claim_step(engine, queue, now); /* nobody waits now: it only clears up */
     }
     arl_hold_queue_renewal(engine, queue, now);
-    arl_schedule_run(engine, queue, now);
+    arl_schedule_run(queue, now);
     if (is_needed(queue))
         arl_waitq_arm(engine, queue);
     else

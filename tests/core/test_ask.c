@@ -128,6 +128,24 @@ static void with_an_extension_under_way_the_lease_is_not_handed_on(void **state)
     }
 }
 
+static void an_extension_under_way_may_be_executed_only_now(void **state)
+{
+    struct world w;
+    struct arl_ask *ask;
+    (void)state;
+    world_open(&w, 1);
+    struct arl_want want = world_want("no1");
+    struct arl_handle *a = world_hold(&w, &want, "A");
+    struct arl_handle *b = world_acquire(&w, &want, "B");
+    assert_int_equal(arl_engine_extend(w.engine, a, 10010 * ARL_MS, NULL, w.now, &ask), 0);
+    world_run(&w, 20); /* since its writing less than B's 10 s are left of it */
+    world_forget(&w);
+    arl_engine_drop(w.engine, a, w.now);
+    assert_int_equal(world_count(&w, "RELEASE no1 t1"), 1);
+    assert_int_equal(world_count(&w, "granted"), 0);
+    finish(&w, b, ask);
+}
+
 static void an_extended_lease_is_not_handed_on_to_a_shorter_one(void **state)
 {
     struct world w;
@@ -266,6 +284,7 @@ int main(void)
         cmocka_unit_test(not_ours_is_a_loss_though_nobody_waits_for_the_extension),
         cmocka_unit_test(rule_3_an_extension_is_not_written_after_release_was_called),
         cmocka_unit_test(with_an_extension_under_way_the_lease_is_not_handed_on),
+        cmocka_unit_test(an_extension_under_way_may_be_executed_only_now),
         cmocka_unit_test(an_extended_lease_is_not_handed_on_to_a_shorter_one),
         cmocka_unit_test(an_extension_unanswered_in_time_leaves_the_lease),
         cmocka_unit_test(errors_of_the_server_are_told),

@@ -176,6 +176,37 @@ static void a_turn_grows_while_k_is_found_free_after_each_pause(void **state)
     world_close(&w);
 }
 
+static void a_failed_try_sets_the_turn_back(void **state)
+{
+    struct world w;
+    struct arl_handle *b, *c;
+    (void)state;
+    world_open(&w, 1);
+    leave_after(&w, 50, &b, &c);
+    world_reply(&w, 0, ARL_YES);
+    world_run(&w, 31);
+    world_reply(&w, 0, ARL_YES); /* found free after a pause: 65 ms */
+    w.now += 64 * ARL_MS;
+    arl_engine_drop(w.engine, b, w.now);
+    assert_int_equal(arl_handle_state(c), ARL_GRANTED);
+    struct arl_want want = patient();
+    b = world_acquire(&w, &want, "B");
+    w.now += ARL_MS;
+    arl_engine_drop(w.engine, c, w.now);
+    world_reply(&w, 0, ARL_YES);
+    world_run(&w, 31);
+    world_reply(&w, 0, ARL_NO); /* another took it */
+    world_run(&w, 31);
+    world_reply(&w, 0, ARL_YES);
+    c = world_acquire(&w, &want, "C");
+    w.now += 50 * ARL_MS;
+    world_forget(&w);
+    arl_engine_drop(w.engine, b, w.now);
+    assert_int_equal(world_count(&w, "RELEASE"), 1); /* 50 ms again */
+    arl_engine_drop(w.engine, c, w.now);
+    world_close(&w);
+}
+
 static void a_turn_goes_on_where_release_and_try_went_out_in_one_write(void **state)
 {
     struct world w;
@@ -250,6 +281,7 @@ int main(void)
         cmocka_unit_test(a_pause_belongs_to_the_key_whoever_comes_or_goes),
         cmocka_unit_test(a_pause_ends_without_anybody_and_leaves_nothing),
         cmocka_unit_test(a_turn_grows_while_k_is_found_free_after_each_pause),
+        cmocka_unit_test(a_failed_try_sets_the_turn_back),
         cmocka_unit_test(a_turn_goes_on_where_release_and_try_went_out_in_one_write),
         cmocka_unit_test(a_pause_starts_though_its_release_is_refused_or_never_answered),
         cmocka_unit_test(a_lost_lease_makes_no_pause),
