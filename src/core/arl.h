@@ -58,6 +58,8 @@ struct arl_want {
     int64_t tries;     /* retry_count, or ARL_TRIES_WITHOUT_LIMIT; not looked at where `patience` is set */
     arl_ns patience;   /* ns: blocking_timeout > 0; ARL_NEVER: not set, `tries` decides */
     bool once;         /* blocking=False or blocking_timeout=0: one TRY and no wait after it */
+    /* ns: for so long after the loop's last turn the watchdog may renew; 0: never; ARL_NEVER: without limit */
+    arl_ns stall_limit;
 };
 
 /* ---- requests: the table of verbs; how each looks on the wire is resp's ---- */
@@ -124,7 +126,8 @@ enum arl_event_kind {
     ARL_EVENT_ENDED,    /* handle: now ARL_ENDED; see its cause. An owner that releases gets this too */
     ARL_EVENT_ANSWERED, /* ask: see its cause; drop it */
     ARL_EVENT_RESET,    /* the connection must be reset now (no linger), then arl_engine_down */
-    ARL_EVENT_SLOW /* a lease was over before its reply was read: ttl below the round trip (once per up) */
+    ARL_EVENT_SLOW,   /* a lease was over before its reply was read: ttl below the round trip (once per up) */
+    ARL_EVENT_STALLED /* the loop turns again; the watchdog has renewed meanwhile */
 };
 
 struct arl_event {
@@ -133,6 +136,7 @@ struct arl_event {
     struct arl_ask *ask;       /* ANSWERED */
     void *owner;               /* of the handle or the ask; NULL else */
     enum arl_cause cause;      /* ENDED, ANSWERED */
+    arl_ns stalled_for;        /* ns, STALLED: from the loop's last turn before to the first after */
 };
 
 /* ---- the engine's life ---- */
@@ -232,6 +236,41 @@ bool arl_engine_wants_connection(const struct arl_engine *engine);
 
 /* Is anything held (GRANTED or HELD)? */
 bool arl_engine_holds(const struct arl_engine *engine);
+
+/* ---- the watchdog: it renews, over a connection of its own, what a loop that stands still cannot ----
+ *
+ * These come from another thread: the owner locks around them and around its own inputs and outputs. They make
+ * no request and no event of the loop's, and what a view has borrowed stays. The loop shows itself by the inputs
+ * of its connection (its turns: up, down, unreachable, reply, tick); what a user's call asks is no turn, since
+ * it may come from the very code that keeps the loop from turning. A loop is stalled for a lease where
+ * arl_engine_deadline is overdue by a sixth of the lease's ttl without a turn since. */
+
+/* When (ns) the watchdog is to look at this engine next, if the loop does not turn: ARL_NEVER when there is no
+ * lease to keep and no answer to wait for. O(1), and too early rather than too late. */
+arl_ns arl_watch_deadline(const struct arl_engine *engine);
+
+/* Is a renewal due for a stalled loop? A lease that is over at `now`, or whose stall_limit is, is not. */
+bool arl_watch_is_due(struct arl_engine *engine, arl_ns now);
+
+/* Takes the next renewal that is due and counts it as sent over the watchdog's connection at `now`; from here on
+ * its lease is not handed on until the answer. False: none, or 500 are unanswered. The text of the script is
+ * always wanted (whole_script). */
+bool arl_watch_next_request(struct arl_engine *engine, arl_ns now, struct arl_request_view *out);
+
+/* The answer to the watchdog's oldest request. "Not mine" does not end the lease: the loop's own connection
+ * decides that; but the watchdog renews it no more. 0 or ARL_EUNASKED. */
+int arl_watch_reply(struct arl_engine *engine, enum arl_outcome outcome, arl_ns now);
+
+/* The watchdog's connection is gone, or cannot be opened: what was unanswered is in doubt. What is due is due
+ * again a tenth of its ttl later. */
+void arl_watch_down(struct arl_engine *engine, arl_ns now);
+
+/* The watchdog itself woke later than it asked (the whole process stood still): the loop goes first. */
+void arl_watch_woke_late(struct arl_engine *engine, arl_ns now);
+
+/* May the watchdog's connection be closed? The loop has turned, or nothing is left to be kept, and nothing is
+ * unanswered; or the oldest answer is overdue. */
+bool arl_watch_is_over(const struct arl_engine *engine, arl_ns now);
 
 /* ---- handles and asks ---- */
 

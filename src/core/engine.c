@@ -21,6 +21,7 @@ struct arl_engine *arl_engine_new(const struct arl_settings *settings)
     arl_link_init(&engine->settles);
     arl_link_init(&engine->asks);
     arl_link_init(&engine->notices);
+    arl_watch_init(&engine->watch);
     return engine;
 }
 
@@ -56,6 +57,7 @@ void arl_engine_del(struct arl_engine *engine)
     struct arl_link *link;
     if (engine == NULL)
         return;
+    arl_watch_down(engine, 0);
     empty_outbox(engine);
     while ((link = arl_list_first(&engine->asks)) != NULL)
         arl_ask_drop(engine, ARL_OF(link, struct arl_ask, link));
@@ -160,6 +162,12 @@ bool arl_engine_next_event(struct arl_engine *engine, struct arl_event *out)
         out->kind = ARL_EVENT_SLOW;
         return true;
     }
+    if (engine->watch.stalled_for != 0) {
+        out->kind = ARL_EVENT_STALLED;
+        out->stalled_for = engine->watch.stalled_for;
+        engine->watch.stalled_for = 0;
+        return true;
+    }
     if (engine->reset_wanted && !engine->reset_told) {
         engine->reset_told = true;
         out->kind = ARL_EVENT_RESET;
@@ -183,6 +191,7 @@ static struct arl_handle *new_handle(struct arl_engine *engine, const struct arl
     handle->sleep_low = want->sleep_low;
     handle->sleep_high = want->sleep_high;
     handle->tries = want->tries;
+    handle->stall_limit = want->stall_limit;
     handle->once = want->once;
     handle->patience.kind = ARL_TIMER_HANDLE;
     handle->state = ARL_ENDED; /* until it joins its wait queue */
@@ -332,6 +341,7 @@ void arl_engine_drop_ask(struct arl_engine *engine, struct arl_ask *ask)
 
 void arl_engine_up(struct arl_engine *engine, arl_ns now)
 {
+    arl_watch_turned(engine, now);
     engine->up = true;
     engine->reset_wanted = engine->reset_told = false;
     engine->slow_wanted = engine->slow_told = false;
@@ -343,6 +353,7 @@ void arl_engine_up(struct arl_engine *engine, arl_ns now)
 
 void arl_engine_down(struct arl_engine *engine, arl_ns now)
 {
+    arl_watch_turned(engine, now);
     if (!engine->up)
         return;
     engine->up = false;
@@ -365,6 +376,7 @@ static void unreachable_queue(struct arl_engine *engine, struct arl_waitq *queue
 
 void arl_engine_unreachable(struct arl_engine *engine, arl_ns now)
 {
+    arl_watch_turned(engine, now);
     arl_ask_fail(engine, ARL_UNREACHABLE);
     arl_settle_fail(engine, ARL_UNREACHABLE);
     each_queue(engine, unreachable_queue, now);
@@ -403,6 +415,7 @@ void arl_engine_tick(struct arl_engine *engine, arl_ns now)
 {
     struct arl_timer *first;
     arl_ns due = arl_ns_add(now, ARL_EARLY);
+    arl_watch_turned(engine, now);
     if (reply_deadline(engine) <= due)
         arl_engine_want_reset(engine);
     arl_ask_tick(engine, now);

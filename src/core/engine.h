@@ -8,6 +8,7 @@
 #include "outbox.h"
 #include "table.h"
 #include "timers.h"
+#include "watch.h"
 
 enum arl_timer_kind { ARL_TIMER_QUEUE, ARL_TIMER_HANDLE, ARL_TIMER_TOKEN };
 
@@ -21,9 +22,10 @@ struct arl_engine {
     struct arl_link settles; /* tokens whose RELEASE is owed, in the order of their release */
     struct arl_link asks;    /* asks not answered yet, oldest first */
     struct arl_link notices; /* what happened and was not taken yet: struct arl_notice */
-    size_t waiting;          /* handles ARL_WAITING */
-    size_t held;             /* handles ARL_GRANTED or ARL_HELD */
-    size_t owed;             /* settles whose RELEASE is not answered */
+    struct arl_watch watch;
+    size_t waiting; /* handles ARL_WAITING */
+    size_t held;    /* handles ARL_GRANTED or ARL_HELD */
+    size_t owed;    /* settles whose RELEASE is not answered */
     bool up;
     bool closed;
     bool reset_wanted; /* the connection is to be reset; cleared by down */

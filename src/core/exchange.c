@@ -4,6 +4,7 @@
 #include "hold.h"
 #include "settle.h"
 #include "waitq.h"
+#include "watch.h"
 
 /* ---- writing ---- */
 
@@ -116,6 +117,7 @@ static void token_answered(struct arl_engine *engine, struct arl_token *token, s
 int arl_engine_reply(struct arl_engine *engine, enum arl_outcome outcome, arl_ns now)
 {
     struct arl_request *request = arl_outbox_answered(&engine->outbox);
+    arl_watch_turned(engine, now);
     if (request == NULL)
         return ARL_EUNASKED;
     if (outcome == ARL_NOT_EXECUTED && request->whole_script)

@@ -4,6 +4,7 @@
 #include "schedule.h"
 #include "settle.h"
 #include "waitq.h"
+#include "watch.h"
 
 /* ---- pauses of the turn ---- */
 
@@ -61,6 +62,7 @@ static void deliver(struct arl_engine *engine, struct arl_waitq *queue, arl_ns n
     queue->holder = next;
     engine->held++;
     arl_lease_pass(&queue->lease, next->ttl, now);
+    arl_watch_held(engine, next);
     arl_notice_give(engine, &next->notice, ARL_EVENT_GRANTED);
 }
 
@@ -89,7 +91,8 @@ bool arl_hold_leave(struct arl_engine *engine, struct arl_waitq *queue, struct a
                     arl_ns now)
 {
     struct arl_token *token = queue->token;
-    bool extended = token->extends > 0; /* K may get to live longer than we know */
+    /* K may get to live longer than we know */
+    bool extended = token->extends > 0 || token->watch.state == ARL_UNANSWERED;
     queue->holder = NULL;
     engine->held--;
     arl_ask_end_of_hold(engine, token);
@@ -229,6 +232,12 @@ bool arl_hold_renewal_is_overdue(const struct arl_waitq *queue, arl_ns now)
            arl_ns_add(renew->sent_at, arl_lease_patience(&queue->lease)) <= now;
 }
 
+void arl_hold_show(struct arl_waitq *queue, arl_ns now)
+{
+    if (queue->holder != NULL && queue->lease.show_at <= arl_ns_add(now, ARL_EARLY))
+        queue->lease.show_at = arl_ns_add(now, queue->lease.ttl / 6);
+}
+
 /* What concerns loss is armed ARL_EARLY later, so that a timer that fires early never finds it just not over. */
 arl_ns arl_hold_deadline(const struct arl_engine *engine, const struct arl_waitq *queue)
 {
@@ -238,7 +247,9 @@ arl_ns arl_hold_deadline(const struct arl_engine *engine, const struct arl_waitq
     arl_ns at = arl_ns_add(queue->lease.valid_until, ARL_EARLY);
     if (engine->up && renew->state == ARL_UNANSWERED && !engine->reset_wanted)
         at = arl_ns_min(at, arl_ns_add(renew->sent_at, arl_lease_patience(&queue->lease) + ARL_EARLY));
-    if (engine->up)
+    if (engine->up && renew->state == ARL_IDLE) /* else renew_at is of the watchdog's renewal */
         at = arl_ns_min(at, queue->lease.renew_at);
+    if (queue->holder->stall_limit > 0)
+        at = arl_ns_min(at, queue->lease.show_at);
     return at;
 }

@@ -11,6 +11,7 @@ struct arl_lease {
     arl_ns ttl;         /* ns: what a renewal asks for, the holder's `ex` */
     arl_ns valid_until; /* ns: belief ends here */
     arl_ns renew_at;    /* ns: when a RENEW is due; ARL_NEVER while one is queued or unanswered */
+    arl_ns show_at;     /* ns: a loop that lives and has not renewed by then ticks, so that it shows itself */
 };
 
 /* How much (ns) earlier than the server we let a lease of `ttl` end: 1 % + 2 ms. */
@@ -20,7 +21,8 @@ arl_ns arl_lease_margin(arl_ns ttl);
 arl_ns arl_lease_belief(arl_ns sent_at, arl_ns ttl);
 
 /* The server granted or renewed: `sent_at` and `ttl` are the command's. Belief never gets shorter by it; the
- * next renewal is due a third of lease->ttl after sent_at, less a jitter of a tenth of that. */
+ * next renewal is due a third of lease->ttl after sent_at, less a jitter of a tenth of that; half of it after
+ * sent_at a loop that has not renewed shows itself. */
 void arl_lease_confirm(struct arl_lease *lease, arl_ns sent_at, arl_ns ttl, struct arl_random *random);
 
 /* It passes to a holder whose ex is `ttl`: with less than half of that left it is renewed at once. */

@@ -82,6 +82,7 @@ static void enter(struct arl_engine *engine, struct arl_token *token, bool answe
     set_answered(engine, token, answered);
     arl_outbox_unqueue(&token->main);
     arl_outbox_unqueue(&token->renew); /* no renewal after the release was called (rule 3) */
+    arl_outbox_unqueue(&token->watch);
     arl_request_init(&token->main, ARL_RELEASE, ARL_FOR_SETTLE);
     arl_list_push(&engine->settles, &token->settle);
 }

@@ -21,6 +21,7 @@ int arl_token_draw(struct arl_engine *engine, struct arl_waitq *queue, struct ar
     }
     arl_request_init(&token->main, ARL_TRY, ARL_FOR_CLAIM_TRY);
     arl_request_init(&token->renew, ARL_RENEW, ARL_FOR_LEASE);
+    arl_request_init(&token->watch, ARL_RENEW, ARL_FOR_LEASE);
     arl_link_init(&token->settle);
     token->timer.kind = ARL_TIMER_TOKEN;
     token->again_at = token->retry_at = token->give_up_at = ARL_NEVER;
@@ -42,6 +43,7 @@ void arl_token_forget(struct arl_engine *engine, struct arl_token *token)
     struct arl_waitq *queue = token->queue;
     arl_outbox_unqueue(&token->main);
     arl_outbox_unqueue(&token->renew);
+    arl_outbox_unqueue(&token->watch);
     arl_timers_unset(&engine->timers, &token->timer);
     token->queue = NULL;
     arl_token_collect(engine, token);
@@ -51,7 +53,7 @@ void arl_token_forget(struct arl_engine *engine, struct arl_token *token)
 void arl_token_collect(struct arl_engine *engine, struct arl_token *token)
 {
     if (token->queue == NULL && token->main.state == ARL_IDLE && token->renew.state == ARL_IDLE &&
-        token->extends == 0)
+        token->watch.state == ARL_IDLE && token->extends == 0)
         free_token(engine, token);
 }
 

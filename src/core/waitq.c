@@ -178,6 +178,7 @@ void arl_waitq_tick(struct arl_engine *engine, struct arl_waitq *queue, arl_ns n
         arl_hold_lose(engine, queue, false, now);
     else if (queue->holder != NULL && arl_hold_renewal_is_overdue(queue, now))
         arl_engine_want_reset(engine);
+    arl_hold_show(queue, now);
     fail_if_silent(engine, queue, now);
     arl_waitq_step(engine, queue, now);
 }

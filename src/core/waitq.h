@@ -26,6 +26,7 @@ struct arl_handle {
     struct arl_timer schedule;   /* in queue->schedule: when the wait after its last failed try ends */
     struct arl_timer patience;   /* in the engine's timers: the end of blocking_timeout */
     arl_ns patience_until;       /* ns: when that is; valid where has_patience */
+    arl_ns stall_limit;          /* ns: how long the watchdog may keep its lease; 0: it does not */
     struct arl_token *releasing; /* the token whose RELEASE it waits for, while ARL_RELEASING */
     uint8_t state;               /* enum arl_state */
     uint8_t cause;               /* enum arl_cause, once ARL_ENDED */

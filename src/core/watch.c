@@ -1,0 +1,253 @@
+#include "watch.h"
+
+#include "engine.h"
+#include "lease.h"
+#include "token.h"
+#include "waitq.h"
+
+void arl_watch_init(struct arl_watch *watch)
+{
+    arl_link_init(&watch->due);
+    arl_link_init(&watch->unanswered);
+    watch->shortest = ARL_NEVER;
+}
+
+static struct arl_request *request_of(struct arl_link *link)
+{
+    return ARL_OF(link, struct arl_request, link);
+}
+
+static struct arl_token *token_of(struct arl_request *request)
+{
+    return ARL_OF(request, struct arl_token, watch);
+}
+
+/* ---- the loop ---- */
+
+static void clear_due(struct arl_watch *watch)
+{
+    struct arl_link *link;
+    while ((link = arl_list_first(&watch->due)) != NULL)
+        arl_outbox_unqueue(request_of(link));
+}
+
+void arl_watch_turned(struct arl_engine *engine, arl_ns now)
+{
+    struct arl_watch *watch = &engine->watch;
+    if (watch->used)
+        watch->stalled_for = arl_ns_max(watch->stalled_for, now - watch->turned_at);
+    watch->used = false;
+    watch->turned_at = now;
+    watch->look_at = 0;
+    clear_due(watch);
+}
+
+void arl_watch_held(struct arl_engine *engine, const struct arl_handle *holder)
+{
+    struct arl_watch *watch = &engine->watch;
+    if (holder->stall_limit <= 0)
+        return;
+    watch->shortest = arl_ns_min(watch->shortest, holder->ttl);
+    watch->look_at = 0;
+}
+
+/* ---- what is due ---- */
+
+/* From when (ns) on the loop is stalled for a lease of this ttl, unless it turns before. */
+static arl_ns stalled_at(const struct arl_engine *engine, arl_ns ttl)
+{
+    arl_ns due = arl_ns_max(arl_engine_deadline(engine), engine->watch.turned_at);
+    return arl_ns_max(arl_ns_add(due, ttl / 6), arl_ns_add(engine->watch.woke_at, ttl / 20));
+}
+
+/* When (ns) the lease is to be renewed by the watchdog; ARL_NEVER where it is not its to keep (any more). */
+static arl_ns due_at(const struct arl_engine *engine, const struct arl_waitq *queue, arl_ns now)
+{
+    const struct arl_handle *holder = queue->holder;
+    if (holder == NULL || holder->stall_limit <= 0 || now >= queue->lease.valid_until)
+        return ARL_NEVER;
+    if (queue->token->watch.state == ARL_UNANSWERED)
+        return ARL_NEVER;
+    arl_ns at = arl_ns_max(stalled_at(engine, holder->ttl), queue->token->watch_at);
+    if (queue->lease.renew_at != ARL_NEVER) /* else the loop's own renewal is on its way */
+        at = arl_ns_max(at, queue->lease.renew_at);
+    return arl_ns_max(at, now) < arl_ns_add(engine->watch.turned_at, holder->stall_limit) ? at : ARL_NEVER;
+}
+
+/* Queues what is due, and notes the shortest ttl and when the next falls due. */
+static void look(struct arl_engine *engine, arl_ns now)
+{
+    struct arl_watch *watch = &engine->watch;
+    watch->shortest = watch->look_at = ARL_NEVER;
+    for (struct arl_link *link = engine->queues.next; link != &engine->queues; link = link->next) {
+        struct arl_waitq *queue = ARL_OF(link, struct arl_waitq, link);
+        if (queue->holder == NULL || queue->holder->stall_limit <= 0)
+            continue;
+        watch->shortest = arl_ns_min(watch->shortest, queue->holder->ttl);
+        arl_ns at = due_at(engine, queue, now);
+        struct arl_request *request = &queue->token->watch;
+        if (at > now) {
+            watch->look_at = arl_ns_min(watch->look_at, at);
+        } else if (request->state == ARL_IDLE) {
+            request->state = ARL_QUEUED;
+            arl_list_push(&watch->due, &request->link);
+        }
+    }
+}
+
+static arl_ns reply_deadline(const struct arl_engine *engine)
+{
+    const struct arl_link *first = arl_list_first(&engine->watch.unanswered);
+    if (first == NULL)
+        return ARL_NEVER;
+    const struct arl_request *oldest = ARL_OF(first, struct arl_request, link);
+    return arl_ns_add(oldest->sent_at, arl_ns_max(oldest->ttl / 6, 100 * ARL_MS));
+}
+
+arl_ns arl_watch_deadline(const struct arl_engine *engine)
+{
+    const struct arl_watch *watch = &engine->watch;
+    arl_ns at = reply_deadline(engine);
+    if (engine->held == 0 || watch->shortest == ARL_NEVER)
+        return at;
+    return arl_ns_min(at, arl_ns_max(stalled_at(engine, watch->shortest), watch->look_at));
+}
+
+bool arl_watch_is_due(struct arl_engine *engine, arl_ns now)
+{
+    struct arl_watch *watch = &engine->watch;
+    if (arl_link_alone(&watch->due) && watch->unanswered_count < ARL_RENEWS_UNANSWERED_MAX &&
+        engine->held > 0 && watch->shortest != ARL_NEVER &&
+        arl_ns_max(stalled_at(engine, watch->shortest), watch->look_at) <= now)
+        look(engine, now);
+    return !arl_link_alone(&watch->due);
+}
+
+/* ---- renewals ---- */
+
+/* The first that is still due: time may have passed since the look. */
+static struct arl_request *take_due(struct arl_engine *engine, arl_ns now)
+{
+    struct arl_link *link;
+    while ((link = arl_list_pop(&engine->watch.due)) != NULL) {
+        struct arl_request *request = request_of(link);
+        request->state = ARL_IDLE;
+        if (due_at(engine, token_of(request)->queue, now) <= now)
+            return request;
+    }
+    return NULL;
+}
+
+bool arl_watch_next_request(struct arl_engine *engine, arl_ns now, struct arl_request_view *out)
+{
+    struct arl_watch *watch = &engine->watch;
+    if (watch->unanswered_count >= ARL_RENEWS_UNANSWERED_MAX || !arl_watch_is_due(engine, now))
+        return false;
+    struct arl_request *request = take_due(engine, now);
+    if (request == NULL)
+        return false;
+    struct arl_token *token = token_of(request);
+    struct arl_waitq *queue = token->queue;
+    request->state = ARL_UNANSWERED;
+    request->sent_at = now;
+    request->ttl = queue->lease.ttl;
+    arl_list_push(&watch->unanswered, &request->link);
+    watch->unanswered_count++;
+    watch->used = true;
+    arl_token_may_live(token, arl_ns_add(now, arl_ns_add(request->ttl, request->ttl)));
+    *out = (struct arl_request_view){.verb = ARL_RENEW,
+                                     .whole_script = true,
+                                     .key = queue->slot.key,
+                                     .key_length = queue->slot.key_length,
+                                     .token = token->id,
+                                     .ttl = request->ttl};
+    return true;
+}
+
+static struct arl_request *take_unanswered(struct arl_watch *watch)
+{
+    struct arl_link *link = arl_list_pop(&watch->unanswered);
+    if (link == NULL)
+        return NULL;
+    watch->unanswered_count--;
+    request_of(link)->state = ARL_IDLE;
+    return request_of(link);
+}
+
+/* A lease that was lost or released meanwhile is no more: no answer revives it. */
+static struct arl_lease *lease_of(const struct arl_token *token)
+{
+    struct arl_waitq *queue = token->queue;
+    return queue != NULL && queue->token == token ? &queue->lease : NULL;
+}
+
+static void answered(struct arl_engine *engine, struct arl_token *token, enum arl_outcome outcome, arl_ns now)
+{
+    struct arl_lease *lease = lease_of(token);
+    switch (outcome) {
+    case ARL_YES:
+        arl_token_may_live(token, arl_ns_add(now, token->watch.ttl));
+        if (lease != NULL)
+            arl_lease_confirm(lease, token->watch.sent_at, token->watch.ttl, &engine->random);
+        return;
+    case ARL_NO:
+    case ARL_WRONG_TYPE:
+        token->watch_at = ARL_NEVER;
+        if (lease != NULL && token->renew.state == ARL_IDLE)
+            lease->renew_at = now;
+        return;
+    case ARL_NOT_EXECUTED:
+    case ARL_REFUSED:
+    case ARL_BUSY:
+    case ARL_STALE:
+    case ARL_UNKNOWN:
+        token->watch_at = arl_ns_max(token->watch_at, arl_ns_add(now, token->watch.ttl / 10));
+        return;
+    }
+}
+
+int arl_watch_reply(struct arl_engine *engine, enum arl_outcome outcome, arl_ns now)
+{
+    struct arl_request *request = take_unanswered(&engine->watch);
+    if (request == NULL)
+        return ARL_EUNASKED;
+    answered(engine, token_of(request), outcome, now);
+    engine->watch.look_at = 0;
+    arl_token_collect(engine, token_of(request));
+    return 0;
+}
+
+void arl_watch_down(struct arl_engine *engine, arl_ns now)
+{
+    struct arl_watch *watch = &engine->watch;
+    struct arl_request *request;
+    struct arl_link *link;
+    while ((link = arl_list_pop(&watch->due)) != NULL) {
+        struct arl_token *token = token_of(request_of(link));
+        token->watch.state = ARL_IDLE;
+        token->watch_at = arl_ns_add(now, token->queue->lease.ttl / 10);
+    }
+    while ((request = take_unanswered(watch)) != NULL) {
+        struct arl_token *token = token_of(request);
+        arl_token_may_live(token, arl_ns_add(now, request->ttl));
+        answered(engine, token, ARL_UNKNOWN, now);
+        arl_token_collect(engine, token);
+    }
+    watch->look_at = 0;
+}
+
+void arl_watch_woke_late(struct arl_engine *engine, arl_ns now)
+{
+    engine->watch.woke_at = now;
+}
+
+bool arl_watch_is_over(const struct arl_engine *engine, arl_ns now)
+{
+    const struct arl_watch *watch = &engine->watch;
+    if (watch->unanswered_count > 0)
+        return reply_deadline(engine) <= now;
+    if (!arl_link_alone(&watch->due))
+        return false;
+    return engine->held == 0 || watch->shortest == ARL_NEVER || watch->look_at == ARL_NEVER ||
+           stalled_at(engine, watch->shortest) > now;
+}
