@@ -321,6 +321,14 @@ static int turn_call_threadsafe(struct connection *c)
     return handle == NULL ? -1 : 0;
 }
 
+static bool turn_loop_is_closed(struct connection *c)
+{
+    PyObject *closed = PyObject_CallMethod(c->loop, "is_closed", NULL);
+
+    Py_XDECREF(closed);
+    return closed == Py_True;
+}
+
 /* The loop is closed: nobody will be told. */
 static void turn_forget_ready(struct connection *c)
 {
@@ -333,12 +341,13 @@ static void turn_forget_ready(struct connection *c)
 void connection_pump_later(struct connection *c)
 {
     PyObject *error;
+    bool scheduled = c->flush_wanted; /* perhaps before the loop was closed */
 
-    if (c->flush_wanted || c->flush_callback == NULL)
+    if (c->flush_callback == NULL)
         return;
     error = compat_error_take();
     c->flush_wanted = true;
-    if (turn_call_threadsafe(c) < 0) {
+    if (scheduled ? turn_loop_is_closed(c) : turn_call_threadsafe(c) < 0) {
         PyErr_Clear();
         c->flush_wanted = false;
         turn_forget_ready(c);

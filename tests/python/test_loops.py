@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -264,3 +265,38 @@ def test_one_object_is_not_acquired_twice_while_its_connection_is_made(
             assert again is lock
 
     run_on_loop(loop_kind, main)
+
+
+def test_what_a_closed_loop_leaves_is_collected(any_server: Server, key: str) -> None:
+    """A turn was asked for when the loop closed: who is to be woken in it must not be kept for ever."""
+
+    def leave() -> weakref.ref[Redisson]:
+        loop = asyncio.new_event_loop()
+        client = make_client(any_server)
+        waits = Redisson(client, key=key)
+        begun: list[Any] = []
+
+        def begin(lock: Redisson) -> None:
+            begun.append(lock.acquire())
+            begun[-1].send(None)
+
+        async def main() -> None:
+            async with Redisson(client, key=key, ex=0.5):
+                await asyncio.sleep(0)  # a turn in which no task is woken: the second TRY waits for its end
+                begin(Redisson(client, key=key))
+                begin(waits)
+                begin(Redisson(client, key=key + "-2", ex=0.5))
+                begin(Redisson(client, key=key + "-3", ex=0.5))
+            loop.stop()
+
+        task = loop.create_task(main())
+        loop.run_forever()
+        loop.close()
+        assert task.done()
+        begun[0].close()  # was given the lock, and passes it on
+        return weakref.ref(waits)
+
+    with pytest.warns(ResourceWarning):  # of the transport
+        gone = leave()
+        gc.collect()
+    assert gone() is None
