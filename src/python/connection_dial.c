@@ -24,6 +24,18 @@ double connection_pause(const struct connection *c)
     return pause < DIAL_LAST_PAUSE ? pause : DIAL_LAST_PAUSE;
 }
 
+/* The loop makes no task of the coroutine: it is closed, lest it warn that nobody awaited it. */
+static void dial_close(PyObject *coroutine)
+{
+    PyObject *error = compat_error_take();
+    PyObject *result = PyObject_CallMethod(coroutine, "close", NULL);
+
+    if (result == NULL)
+        PyErr_Clear();
+    Py_XDECREF(result);
+    compat_error_give(error);
+}
+
 /* A task of the loop that dials, with a done callback; new reference. */
 static PyObject *dial_task(struct connection *c)
 {
@@ -31,6 +43,8 @@ static PyObject *dial_task(struct connection *c)
     PyObject *task = coroutine == NULL ? NULL : PyObject_CallMethod(c->loop, "create_task", "O", coroutine);
     PyObject *done = NULL, *result = NULL;
 
+    if (coroutine != NULL && task == NULL)
+        dial_close(coroutine);
     Py_XDECREF(coroutine);
     if (task != NULL)
         done = PyObject_GetAttrString((PyObject *)c, "_dial_done");
@@ -57,6 +71,17 @@ static PyObject *dial_task_in_context(struct connection *c)
     return task;
 }
 
+/* No task dials: who waits is told why, and so is the loop, on behalf of what is held or owed. */
+static void dial_not_begun(struct connection *c)
+{
+    PyObject *error = compat_error_take();
+
+    if (error != NULL && PyObject_IsInstance(error, PyExc_Exception) == 1)
+        connection_unreachable(c, error);
+    compat_error_give(error);
+    errors_report(c, "no connection for locks could be dialled");
+}
+
 void connection_dial(struct connection *c)
 {
     PyObject *task;
@@ -69,7 +94,7 @@ void connection_dial(struct connection *c)
     if (task != NULL)
         return;
     c->dial_wanted = false;
-    errors_report(c, "no connection for locks could be dialled");
+    dial_not_begun(c);
 }
 
 static void dial_again_later(struct connection *c)

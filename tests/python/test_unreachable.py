@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -432,5 +434,35 @@ def test_a_dial_uses_the_clients_deadlines(run: Run, key: str) -> None:
                 with pytest.raises((TimeoutError, ConnectionError), match=key):
                     await Redisson(client, key=key).acquire()
                 assert time.monotonic() - begin < 0.3 + SLACK
+
+    run(main)
+
+
+def test_a_loop_that_makes_no_task_is_told_at_once(run: Run, any_server: Server, key: str) -> None:
+    """The reason is at hand: neither the reply's deadline nor a coroutine that nobody awaited."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise ZeroDivisionError("no task today")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        told: list[object] = []
+        loop.set_exception_handler(lambda loop, context: told.append(context["exception"]))
+        client = redis.asyncio.Redis(host=any_server.host, port=any_server.port)
+        lock = Redisson(client, key=key)
+        loop.set_task_factory(refuse)  # type: ignore[arg-type]
+        begin = time.monotonic()
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            with pytest.raises(ZeroDivisionError, match=f"{key}.*no task today"):
+                await lock.acquire()
+            gc.collect()
+        assert time.monotonic() - begin < SLACK
+        assert [str(warning.message) for warning in warned] == []
+        assert [type(error) for error in told] == [ZeroDivisionError]
+        loop.set_task_factory(None)
+        async with lock as again:
+            assert again is lock
+        await close_client(client)
 
     run(main)
