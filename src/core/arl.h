@@ -237,6 +237,25 @@ bool arl_engine_wants_connection(const struct arl_engine *engine);
 /* Is anything held (GRANTED or HELD)? */
 bool arl_engine_holds(const struct arl_engine *engine);
 
+/* What an engine has seen since it was made, over all its connections; they only rise. */
+struct arl_counters {
+    uint64_t acquired;          /* holds that began: handles confirmed */
+    uint64_t handed_off;        /* leases passed on to a waiter of this process by one that left */
+    uint64_t released;          /* holds that were left while their lease was certain */
+    uint64_t given_up;          /* acquires whose tries or patience ended; cancelled ones do not count */
+    uint64_t tries;             /* TRYs written */
+    uint64_t renewals;          /* RENEWs of leases written by the loop's connection */
+    uint64_t renewed_elsewhere; /* renewals of the watchdog's that were answered "yes" */
+    uint64_t lost;              /* holds lost; one told late, by its RELEASE, was released as well */
+};
+
+/* The counters as they are now, copied. */
+void arl_engine_count(const struct arl_engine *engine, struct arl_counters *out);
+
+/* How many handles are ARL_WAITING, / GRANTED or HELD. */
+size_t arl_engine_waiting_now(const struct arl_engine *engine);
+size_t arl_engine_held_now(const struct arl_engine *engine);
+
 /* ---- the watchdog: it renews, over a connection of its own, what a loop that stands still cannot ----
  *
  * These come from another thread: the owner locks around them and around its own inputs and outputs. They make

@@ -252,8 +252,10 @@ int arl_engine_acquire(struct arl_engine *engine, const struct arl_want *want, v
 bool arl_engine_confirm(struct arl_engine *engine, struct arl_handle *handle, arl_ns now)
 {
     bool valid = arl_engine_look(engine, handle, now);
-    if (valid && handle->state == ARL_GRANTED)
+    if (valid && handle->state == ARL_GRANTED) {
         handle->state = ARL_HELD;
+        engine->counters.acquired++;
+    }
     return valid;
 }
 
@@ -439,4 +441,19 @@ bool arl_engine_wants_connection(const struct arl_engine *engine)
 bool arl_engine_holds(const struct arl_engine *engine)
 {
     return engine->held > 0;
+}
+
+void arl_engine_count(const struct arl_engine *engine, struct arl_counters *out)
+{
+    *out = engine->counters;
+}
+
+size_t arl_engine_waiting_now(const struct arl_engine *engine)
+{
+    return engine->waiting;
+}
+
+size_t arl_engine_held_now(const struct arl_engine *engine)
+{
+    return engine->held;
 }

@@ -26,6 +26,7 @@ struct arl_engine {
     size_t waiting; /* handles ARL_WAITING */
     size_t held;    /* handles ARL_GRANTED or ARL_HELD */
     size_t owed;    /* settles whose RELEASE is not answered */
+    struct arl_counters counters;
     bool up;
     bool closed;
     bool reset_wanted; /* the connection is to be reset; cleared by down */

@@ -16,6 +16,7 @@ static void sent(struct arl_engine *engine, struct arl_request *request, arl_ns 
     case ARL_FOR_CLAIM_TRY:
         token = ARL_OF(request, struct arl_token, main);
         arl_claim_sent(token->queue, request, now);
+        engine->counters.tries++;
         break;
     case ARL_FOR_CLAIM_DOUBT:
         token = ARL_OF(request, struct arl_token, renew);

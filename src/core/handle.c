@@ -18,6 +18,8 @@ void arl_handle_end(struct arl_engine *engine, struct arl_handle *handle, enum a
     arl_handle_leave_queue(engine, handle);
     handle->state = ARL_ENDED;
     handle->cause = (uint8_t)cause;
+    if (cause == ARL_GAVE_UP)
+        engine->counters.given_up++;
     arl_notice_give(engine, &handle->notice, ARL_EVENT_ENDED);
 }
 

@@ -93,6 +93,8 @@ bool arl_hold_leave(struct arl_engine *engine, struct arl_waitq *queue, struct a
     struct arl_token *token = queue->token;
     /* K may get to live longer than we know */
     bool extended = token->extends > 0 || token->watch.state == ARL_UNANSWERED;
+    bool held = queue->holder->state == ARL_HELD;
+    engine->counters.released += held;
     queue->holder = NULL;
     engine->held--;
     arl_ask_end_of_hold(engine, token);
@@ -100,8 +102,10 @@ bool arl_hold_leave(struct arl_engine *engine, struct arl_waitq *queue, struct a
     bool turn_is_over = now >= queue->turn_ends;
     if (next != NULL && !turn_is_over && !extended && !engine->closed) {
         deliver(engine, queue, now);
-        if (queue->holder != NULL)
+        if (queue->holder != NULL) {
+            engine->counters.handed_off++;
             return true;
+        }
     } else {
         queue->token = NULL;
         if (next != NULL && turn_is_over) {
@@ -113,6 +117,7 @@ bool arl_hold_leave(struct arl_engine *engine, struct arl_waitq *queue, struct a
         queue->claim.at_once = true;
         arl_settle_owe(engine, token);
     }
+    token->held = held;
     arl_settle_answer_to(engine, token, releaser, now);
     return false;
 }
@@ -122,6 +127,7 @@ static struct arl_token *end_lease(struct arl_engine *engine, struct arl_waitq *
 {
     struct arl_token *token = queue->token;
     arl_schedule_run(queue, now); /* while it is known until when K was held */
+    engine->counters.lost += queue->holder->state == ARL_HELD;
     queue->holder = NULL;
     queue->token = NULL;
     engine->held--;
@@ -168,6 +174,7 @@ void arl_hold_renewal_sent(struct arl_engine *engine, struct arl_token *token, s
     struct arl_waitq *queue = token->queue;
     request->ttl = queue->lease.ttl;
     arl_token_may_live(token, arl_ns_add(now, request->ttl));
+    engine->counters.renewals++;
     arl_waitq_arm(engine, queue);
 }
 

@@ -145,6 +145,8 @@ void arl_settle_answered(struct arl_engine *engine, struct arl_token *token, enu
         return;
     case ARL_NO:
     case ARL_WRONG_TYPE:
+        engine->counters.lost += token->held && !token->in_doubt;
+        token->held = false;
         conclude(engine, token, token->in_doubt ? ARL_DONE : ARL_NOT_OWNED, now);
         return;
     case ARL_NOT_EXECUTED:

@@ -33,6 +33,7 @@ struct arl_token {
     uint32_t extends;            /* asks whose answer concerns it */
     bool settling;               /* in engine->settles: dead, never tried, renewed or handed on again */
     bool answered;               /* the RELEASE was answered; only again_at keeps the record */
+    bool held;                   /* its RELEASE is a holder's, who believed in it: "no" is a loss told late */
     bool in_doubt;               /* a RELEASE was unanswered at a cut: "no" counts as released */
     bool starts_pause;           /* the wait queue's pause runs from this RELEASE's answer */
 };
