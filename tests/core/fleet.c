@@ -170,6 +170,7 @@ static void take_event(struct fleet_member *member, const struct arl_event *even
         member->reset = true;
         break;
     case ARL_EVENT_SLOW:
+    case ARL_EVENT_STALLED:
         break;
     }
 }

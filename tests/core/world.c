@@ -145,6 +145,9 @@ static void note_event(struct world *world, const struct arl_event *event)
     case ARL_EVENT_SLOW:
         note(world, "slow\n");
         break;
+    case ARL_EVENT_STALLED:
+        note(world, "stalled %lld\n", (long long)(event->stalled_for / ARL_MS));
+        break;
     }
 }
 

@@ -2,7 +2,7 @@
  *
  * Each output is one line, "<ms> <what>": requests as "TRY no1 t1 10000", "RENEW no1 t1 10000", "RELEASE no1 t1",
  * "PEEK no1" (with " whole" where the script's text is sent), events as "granted A", "ended A lost",
- * "answered a done", "reset", "slow". Tokens are t1, t2, .. in the order they were drawn. Owners are names.
+ * "answered a done", "reset", "slow", "stalled 5000". Tokens are t1, t2, .. in the order they were drawn. Owners are names.
  * Tests compare whole traces: world_expect takes what came since the last call. */
 #ifndef WORLD_H
 #define WORLD_H

@@ -79,6 +79,9 @@ static void take_events(struct sim *sim, struct process *process)
         case ARL_EVENT_SLOW:
             NOTE(sim, "p%d: a lease was over before its reply was read", process->index);
             break;
+        case ARL_EVENT_STALLED:
+            NOTE(sim, "p%d: stood still for %lld ms", process->index, (long long)(event.stalled_for / ARL_MS));
+            break;
         }
     }
 }
@@ -168,7 +171,7 @@ static void tick(struct sim *sim, struct process *process)
         process->spins = 0;
     process->spun_at = sim->now;
     if (++process->spins > SPINS_MAX)
-        sim_blame(sim, JUDGE_LIVENESS, "p%d: its deadline does not move on", process->index);
+        sim_stop(sim, "its deadline does not move on", process->index);
     arl_engine_tick(process->engine, process_now(process));
     process_settle(sim, process);
 }
