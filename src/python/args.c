@@ -10,8 +10,9 @@
 #define SLEEP_MOST 1e9 /* seconds; a longer sleep is as good as this one */
 
 const char *const args_redisson_names[ARGS_REDISSON] = {
-    "redis",       "key",   "ex",          "sleeptime_l",      "sleeptime_h",
-    "retry_count", "carry", "retry_times", "blocking_timeout", "required",
+    "redis",       "key",         "ex",          "sleeptime_l",      "sleeptime_h",
+    "retry_count", "carry",       "retry_times", "blocking_timeout", "required",
+    "on_lost",     "stall_limit",
 };
 
 const struct args_shape args_redisson_shape = {
@@ -272,6 +273,55 @@ static int args_required(PyObject *value, bool *out)
     return truth < 0 ? -1 : 0;
 }
 
+static int args_stall_limit(PyObject *value, arl_ns *out)
+{
+    double seconds = 60.0;
+
+    if (value != NULL && args_seconds(value, "stall_limit", "a number of seconds", &seconds) < 0)
+        return -1;
+    if (!(seconds >= 0.0)) {
+        PyErr_Format(PyExc_ValueError, "stall_limit must not be negative or nan, not %R", value);
+        return -1;
+    }
+    if (seconds >= 9e9)
+        *out = ARL_NEVER;
+    else
+        *out = seconds > 0.0 ? args_ns(seconds) : 0;
+    return 0;
+}
+
+static int args_on_lost_text(PyObject *value, bool *cancel)
+{
+    if (PyUnicode_CompareWithASCIIString(value, "cancel") != 0) {
+        PyErr_Format(PyExc_ValueError, "on_lost must be a callable, \"cancel\" or None, not %R", value);
+        return -1;
+    }
+#if PY_VERSION_HEX < 0x030B0000
+    PyErr_SetString(PyExc_ValueError, "on_lost=\"cancel\" needs Python 3.11 or later");
+    return -1;
+#else
+    *cancel = true;
+    return 0;
+#endif
+}
+
+static int args_on_lost(PyObject *value, struct args_settings *out)
+{
+    out->on_lost = NULL;
+    out->cancel = false;
+    if (value == NULL || value == Py_None)
+        return 0;
+    if (PyUnicode_Check(value))
+        return args_on_lost_text(value, &out->cancel);
+    if (PyCallable_Check(value)) {
+        out->on_lost = value;
+        return 0;
+    }
+    PyErr_Format(PyExc_TypeError, "on_lost must be a callable, \"cancel\" or None, not %.200s",
+                 Py_TYPE(value)->tp_name);
+    return -1;
+}
+
 int args_settings(PyObject *const *given, struct args_settings *out)
 {
     out->ttl = 10 * ARL_SECOND;
@@ -282,6 +332,9 @@ int args_settings(PyObject *const *given, struct args_settings *out)
     if (args_count(given[ARGS_RETRY_COUNT], given[ARGS_RETRY_TIMES], &out->tries) < 0)
         return -1;
     if (args_patience(given[ARGS_BLOCKING_TIMEOUT], &out->patience) < 0)
+        return -1;
+    if (args_on_lost(given[ARGS_ON_LOST], out) < 0 ||
+        args_stall_limit(given[ARGS_STALL_LIMIT], &out->stall_limit) < 0)
         return -1;
     return args_required(given[ARGS_REQUIRED], &out->required);
 }

@@ -20,6 +20,8 @@ enum args_redisson {
     ARGS_RETRY_TIMES = ARGS_POSITIONAL,
     ARGS_BLOCKING_TIMEOUT,
     ARGS_REQUIRED,
+    ARGS_ON_LOST,
+    ARGS_STALL_LIMIT,
     ARGS_REDISSON
 };
 
@@ -35,6 +37,9 @@ struct args_settings {
     arl_ns sleep_high;
     int64_t tries; /* ARL_TRIES_WITHOUT_LIMIT for None */
     arl_ns patience;
+    arl_ns stall_limit; /* 0: never, ARL_NEVER: without limit */
+    PyObject *on_lost;  /* callable, borrowed, or NULL */
+    bool cancel;        /* on_lost="cancel" */
     bool required;
 };
 

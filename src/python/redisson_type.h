@@ -32,7 +32,8 @@ struct redisson {
     arl_ns sleep_low;
     arl_ns sleep_high;
     int64_t tries;
-    arl_ns patience;               /* ARGS_PATIENCE_UNSET: tries decides */
+    arl_ns patience; /* ARGS_PATIENCE_UNSET: tries decides */
+    arl_ns stall_limit;
     uint8_t token[ARL_TOKEN_SIZE]; /* of the current or last lease; before the first one of its own */
     bool has_token;
     bool required;
