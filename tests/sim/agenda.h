@@ -11,13 +11,19 @@ struct sim;
 /* Part of the struct that it concerns. */
 struct alarm {
     arl_ns at;      /* ns of true time; valid while set */
-    uint64_t order; /* breaks ties */
     uint32_t place; /* 1 + index in the heap; 0: not set */
     void (*ring)(struct sim *sim, struct alarm *alarm);
 };
 
+/* Beside each other in memory, so that a comparison needs no alarm. */
+struct agenda_entry {
+    arl_ns at;      /* ns */
+    uint64_t order; /* breaks ties */
+    struct alarm *alarm;
+};
+
 struct agenda {
-    struct alarm **heap;
+    struct agenda_entry *heap;
     uint32_t count;
     uint32_t capacity;
     uint64_t order; /* of the next alarm that is set */

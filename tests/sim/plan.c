@@ -15,19 +15,19 @@ void plan_draw(struct plan *plan, struct dice *dice, bool safe, bool brief)
     plan->tasks = 1 + dice_below(dice, brief ? 2 : TASKS_MAX);
     plan->pollers = dice_below(dice, POLLERS_MAX + 1);
     plan->keys = 1 + dice_below(dice, KEYS_MAX);
-    plan->sleep_low = dice_chance(dice, 10) ? 0 : dice_between(dice, ttl / 100, ttl / 10);
-    plan->sleep_high = plan->sleep_low + dice_between(dice, ttl / 50, ttl / 5);
+    plan->sleep_low = dice_chance(dice, 10) ? 0 : dice_between(dice, ttl / 50, ttl / 6);
+    plan->sleep_high = plan->sleep_low + dice_between(dice, ttl / 25, ttl / 3);
     plan->reply_timeout = dice_between(dice, ttl / 4, 3 * ttl);
     plan->early = dice_chance(dice, 33) ? 2 * ARL_MS : dice_between(dice, 0, 2 * ARL_MS);
     plan->turn = dice_chance(dice, 33) ? 0 : dice_between(dice, 0, dice_chance(dice, 70) ? ARL_MS : ttl / 20);
     plan->dial = dice_chance(dice, 33) ? ARL_MS : dice_between(dice, 0, ttl / 2);
-    plan->end = (brief ? 20 : 32) * ttl;
+    plan->end = (brief ? 20 : 24) * ttl;
     plan->delays = (enum delays)dice_below(dice, 3);
     plan->holds_short = 40 + dice_below(dice, 60);
     plan->holds_long = dice_below(dice, 15);
     plan->timers_early = dice_chance(dice, 50) ? 0 : dice_below(dice, 101);
     plan->written_late = dice_chance(dice, 50) ? 0 : dice_below(dice, 101);
-    plan->faults = (brief ? 4 : 8) + dice_below(dice, brief ? 8 : 16);
+    plan->faults = (brief ? 4 : 6) + dice_below(dice, brief ? 8 : 14);
 }
 
 arl_ns plan_drift(struct dice *dice)

@@ -14,7 +14,7 @@ enum delays { DELAYS_NONE, DELAYS_SHORT, DELAYS_LONG };
 
 struct plan {
     bool safe;  /* the faults of safe schedules alone */
-    bool brief; /* 20 ttl of virtual time, else 32 */
+    bool brief; /* 20 ttl of virtual time, else 24 */
     int processes, tasks, pollers, keys;
     arl_ns ttl;           /* ns: what most acquires ask for */
     arl_ns sleep_low;     /* ns */

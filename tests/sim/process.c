@@ -80,7 +80,8 @@ static void take_events(struct sim *sim, struct process *process)
             NOTE(sim, "p%d: a lease was over before its reply was read", process->index);
             break;
         case ARL_EVENT_STALLED:
-            NOTE(sim, "p%d: stood still for %lld ms", process->index, (long long)(event.stalled_for / ARL_MS));
+            NOTE(sim, "p%d: stood still for %lld ms", process->index,
+                 (long long)(event.stalled_for / ARL_MS));
             break;
         }
     }

@@ -31,11 +31,9 @@ const char *sim_judge_name(enum judge judge)
 
 void sim_blame(struct sim *sim, enum judge judge, const char *format, ...)
 {
-    if (sim->guilty != JUDGE_NONE)
+    if (sim->guilty != JUDGE_NONE || (sim->judges >> judge & 1) == 0)
         return;
     sim->guilty = judge;
-    if (sim->quiet && !sim->tracing)
-        return;
     va_list arguments;
     va_start(arguments, format);
     printf("seed %llu %s %s, %.6f s, judge %s: ", (unsigned long long)sim->seed,
@@ -44,6 +42,12 @@ void sim_blame(struct sim *sim, enum judge judge, const char *format, ...)
     vprintf(format, arguments);
     putchar('\n');
     va_end(arguments);
+}
+
+void sim_stop(struct sim *sim, const char *why, int process)
+{
+    sim_blame(sim, JUDGE_LIVENESS, "p%d: %s", process, why);
+    sim->stopped = true;
 }
 
 static void note_plan(const struct sim *sim)
@@ -88,6 +92,7 @@ static void start(struct sim *sim, uint64_t seed, bool safe, bool brief)
     sim->now = 0;
     sim->ending = false;
     sim->guilty = JUDGE_NONE;
+    sim->stopped = false;
     sim->acquisitions = sim->faults_happened = 0;
     sim->steps = 0;
     agenda_clear(&sim->agenda);
@@ -111,13 +116,13 @@ int sim_run(struct sim *sim, uint64_t seed, bool safe, bool brief)
 {
     struct alarm *alarm;
     start(sim, seed, safe, brief);
-    while (sim->guilty == JUDGE_NONE && (alarm = agenda_pop(&sim->agenda)) != NULL) {
+    while (sim->guilty == JUDGE_NONE && !sim->stopped && (alarm = agenda_pop(&sim->agenda)) != NULL) {
         sim->now = alarm->at;
         if (++sim->steps > STEPS_MAX)
-            sim_blame(sim, JUDGE_LIVENESS, "it does not come to an end");
+            sim_stop(sim, "it does not come to an end", 0);
         alarm->ring(sim, alarm);
     }
-    if (sim->guilty == JUDGE_NONE)
+    if (sim->guilty == JUDGE_NONE && !sim->stopped)
         judge_all_over(sim);
     agenda_clear(&sim->agenda);
     for (int i = 0; i < sim->plan.processes; i++)

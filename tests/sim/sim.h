@@ -41,8 +41,9 @@ struct sim {
     struct alarm bound; /* by then all must be over */
     bool ending;        /* the former has rung */
     bool tracing;
-    bool quiet;          /* findings are counted, not printed */
+    unsigned judges;     /* who judges: bits of enum judge; the others are not heard */
     enum judge guilty;   /* who found something; JUDGE_NONE */
+    bool stopped;        /* it cannot go on, whoever judges */
     int acquisitions;    /* leases that a task of ours got */
     int faults_happened; /* that found something to disturb */
     long steps;          /* alarms that rang */
@@ -58,9 +59,12 @@ bool sim_counts(const struct sim *sim);
 /* Gives back the memory that is kept between schedules. */
 void sim_free(struct sim *sim);
 
-/* A judge found something: the first one is told and ends the schedule. */
+/* A judge found something: the first one that is heard is told and ends the schedule. */
 void sim_blame(struct sim *sim, enum judge judge, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The schedule would never end: the judge of liveness found that, and nobody goes on. */
+void sim_stop(struct sim *sim, const char *why, int process);
 
 const char *sim_judge_name(enum judge judge);
 
