@@ -3,6 +3,7 @@
 #include "core/token.h"
 #include "core/waitq.h"
 #include "fleet.h"
+#include "inside.h"
 
 #include <string.h>
 
@@ -41,45 +42,12 @@ static void check_belief(struct fleet *fleet)
     }
 }
 
-static void check_waiters(struct fleet *fleet, const struct arl_waitq *queue)
-{
-    uint32_t count = 0;
-    for (const struct arl_link *link = queue->waiters.next; link != &queue->waiters; link = link->next) {
-        const struct arl_handle *handle = ARL_OF(link, struct arl_handle, link);
-        FLEET_CHECK(fleet, handle->state == ARL_WAITING && handle->queue == queue);
-        FLEET_CHECK(fleet, handle->schedule.place != 0 || count == 0 || !arl_handle_has_schedule(handle));
-        count++;
-    }
-    FLEET_CHECK(fleet, count == queue->waiter_count);
-}
-
-static void check_queue(struct fleet_member *member, const struct arl_waitq *queue)
-{
-    struct fleet *fleet = member->fleet;
-    const struct arl_claim *claim = &queue->claim;
-    check_waiters(fleet, queue);
-    FLEET_CHECK(fleet, (queue->holder == NULL) == (queue->token == NULL));
-    if (queue->holder != NULL)
-        FLEET_CHECK(fleet, claim->state == ARL_CLAIM_IDLE && claim->token == NULL);
-    if (queue->waiter_count == 0)
-        FLEET_CHECK(fleet, claim->state == ARL_CLAIM_IDLE || claim->state == ARL_CLAIM_SENT ||
-                               claim->state == ARL_CLAIM_ASKING);
-    if (claim->state == ARL_CLAIM_IDLE && claim->token != NULL)
-        FLEET_CHECK(fleet, queue->waiter_count > 0 && claim->token->main.state == ARL_IDLE);
-    /* Nobody is forgotten: something is under way, or a timer runs. */
-    bool under_way = claim->state == ARL_CLAIM_QUEUED || claim->state == ARL_CLAIM_SENT ||
-                     claim->state == ARL_CLAIM_ASKING;
-    bool releasing = queue->pause_until == ARL_NEVER;
-    FLEET_CHECK(fleet, queue->waiter_count == 0 || under_way || releasing || queue->timer.place != 0);
-    FLEET_CHECK(fleet,
-                queue->waiter_count + queue->tokens > 0 || queue->holder != NULL || queue->pause_until != 0);
-}
-
 static void check_engine(struct fleet_member *member)
 {
     struct fleet *fleet = member->fleet;
     const struct arl_engine *engine = member->engine;
-    size_t waiting = 0, held = 0, owed = 0;
+    const char *wrong = inside_wrong(engine);
+    size_t waiting = 0, held = 0;
     for (int i = 0; i < FLEET_SLOTS; i++) {
         const struct fleet_slot *slot = &member->slots[i];
         if (slot->handle == NULL)
@@ -92,15 +60,10 @@ static void check_engine(struct fleet_member *member)
         if (member->closed)
             FLEET_CHECK(fleet, slot->handle->state == ARL_RELEASING || slot->handle->state == ARL_ENDED);
     }
-    for (const struct arl_link *link = engine->settles.next; link != &engine->settles; link = link->next)
-        owed += !ARL_OF(link, struct arl_token, settle)->answered;
+    fleet_expect(fleet, wrong == NULL, wrong, __LINE__);
     FLEET_CHECK(fleet, engine->waiting == waiting);
     FLEET_CHECK(fleet, engine->held == held);
-    FLEET_CHECK(fleet, engine->owed == owed);
     FLEET_CHECK(fleet, engine->up == member->up);
-    FLEET_CHECK(fleet, engine->timers.count <= engine->timers.reserved);
-    for (const struct arl_link *link = engine->queues.next; link != &engine->queues; link = link->next)
-        check_queue(member, ARL_OF(link, struct arl_waitq, link));
 }
 
 void fleet_check(struct fleet *fleet)
