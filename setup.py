@@ -33,7 +33,7 @@ from setuptools.command.build_ext import build_ext as _build_ext
 
 ROOT = Path(__file__).resolve().parent
 BUILD = ROOT / "build"
-FLOORS = ("core", "resp", "python")
+FLOORS = ("core", "resp", "watchdog", "python")
 
 # The source package of PyPI that carries the whole C library (hiredis 1.5.0), and what it must hash to.
 HIREDIS_VERSION = "3.5.0"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ _ASYNC_MODULES = {
     "valkey.asyncio.connection": "valkey",
     "aioredis.connection": "aioredis",
 }
+# The classes of these modules that the watchdog can stand in for; those with TLS it cannot.
+_PLAIN_CONNECTIONS = frozenset({"Connection", "UnixDomainSocketConnection"})
 _SYNC_MODULES = frozenset({"redis.connection", "valkey.connection"})
 
 # Arguments of a pool's connections that ours gets otherwise: they need RESP3, send commands that nobody asked
@@ -93,6 +96,27 @@ class Client:
         if retry is not None:
             retry._retries = 0  # the connection's own copy; redis-py 5.0.0 has no method for it
         return connection
+
+    def watchdog_login(self) -> tuple[bytes | None, int, bytes | None, bytes | None] | None:
+        """How the watchdog reaches the server by itself: the Unix socket's path (None: over TCP, to the address
+        that our connection has), the database, user name and password.
+
+        None where it cannot: TLS, a credential provider, connections of a class of the user's own.
+        """
+        connection = self.make_connection()
+        kind = type(connection)
+        if kind.__module__ not in _ASYNC_MODULES or kind.__name__ not in _PLAIN_CONNECTIONS:
+            return None
+        if getattr(connection, "credential_provider", None) is not None:
+            return None
+        encode = functools.partial(_bytes, encoding=str(getattr(connection, "encoding", None) or "utf-8"))
+        path = getattr(connection, "path", None)
+        return (
+            None if path is None else os.fsencode(path),
+            int(connection.db or 0),
+            encode(connection.username),
+            encode(connection.password),
+        )
 
     def pauses(self) -> Iterator[float]:
         """The seconds to wait between the dials of one round: one dial more than there are pauses."""
@@ -172,6 +196,10 @@ def _make(connection_class: type[Any], kwargs: dict[str, Any]) -> Any:
     except TypeError:
         # aioredis, and subclasses that take no protocol; what else is wrong is raised again here.
         return connection_class(**kwargs)
+
+
+def _bytes(text: str | bytes | None, encoding: str) -> bytes | None:
+    return text.encode(encoding) if isinstance(text, str) else (text or None)
 
 
 def _seconds(timeout: float | None, default: float) -> float:

@@ -3,6 +3,7 @@
 
 #include "python/clock.h"
 #include "python/connection_type.h"
+#include "python/engine_calls.h"
 #include "python/errors.h"
 #include "python/redisson_type.h"
 #include "python/registry.h"
@@ -22,6 +23,7 @@ static void acquire_want(const struct waiter *w, struct arl_want *want)
     want->sleep_low = r->sleep_low;
     want->sleep_high = r->sleep_high;
     want->tries = r->tries;
+    want->stall_limit = r->stall_limit;
     want->patience = ARL_NEVER;
     want->once = w->once || patience == 0;
     if (want->once)
@@ -56,7 +58,7 @@ static enum call_step acquire_ended(struct waiter *w, PyObject **result)
     struct redisson *r = w->redisson;
     enum arl_cause cause = arl_handle_cause(w->handle);
 
-    arl_engine_drop(w->connection->engine, w->handle, clock_now());
+    engine_drop(w->connection, w->handle, clock_now());
     w->handle = NULL;
     r->acquiring = NULL;
     if (cause == ARL_GAVE_UP)
@@ -87,7 +89,7 @@ static enum call_step acquire_granted(struct waiter *w, PyObject **result)
     struct connection *c = w->connection;
     arl_ns now = clock_now();
 
-    if (arl_engine_confirm(c->engine, w->handle, now)) {
+    if (engine_confirm(c, w->handle, now)) {
         if (arl_engine_has_request(c->engine))
             connection_pump(c, now);
         return acquire_held(w, result);
@@ -98,7 +100,7 @@ static enum call_step acquire_granted(struct waiter *w, PyObject **result)
 
 static enum call_step acquire_resume(struct waiter *w, PyObject **result)
 {
-    if (w->handle == NULL || w->connection->foreign) {
+    if (w->handle == NULL || connection_is_foreign(w->connection)) {
         PyErr_SetNone(w->redisson->state->cancelled_error);
         return CALL_ERROR;
     }
@@ -126,7 +128,7 @@ static enum call_step acquire_begin(struct waiter *w, PyObject **result)
         return CALL_ERROR;
     acquire_want(w, &want);
     now = clock_now();
-    code = arl_engine_acquire(w->connection->engine, &want, w, now, &w->handle);
+    code = engine_acquire(w->connection, &want, w, now, &w->handle);
     if (code < 0) {
         w->handle = NULL;
         errors_set_code(r->state, w->connection, r->key, code);

@@ -106,6 +106,21 @@ int args_sort_tuple(const struct args_shape *shape, PyObject *args, PyObject *kw
 
 /* ---- numbers ---- */
 
+/* ValueError "name must rule, not value"; the value is left out where it cannot be shown, as an int of too many
+ * digits, and cut short where it is long. */
+static void args_refuse_value(PyObject *value, const char *name, const char *rule)
+{
+    PyObject *shown = PyObject_Repr(value);
+
+    if (shown != NULL) {
+        PyErr_Format(PyExc_ValueError, "%s must %s, not %.200U", name, rule, shown);
+    } else if (PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyErr_Clear();
+        PyErr_Format(PyExc_ValueError, "%s must %s", name, rule);
+    }
+    Py_XDECREF(shown);
+}
+
 static bool args_is_number(PyObject *value)
 {
     const PyNumberMethods *number = Py_TYPE(value)->tp_as_number;
@@ -161,7 +176,7 @@ int args_ttl(PyObject *value, const char *name, arl_ns *out)
     if (args_seconds(value, name, "a number of seconds", &seconds) < 0)
         return -1;
     if (!(seconds >= EX_LEAST && seconds <= EX_MOST)) {
-        PyErr_Format(PyExc_ValueError, "%s must be from 0.05 to 1e9 seconds, not %R", name, value);
+        args_refuse_value(value, name, "be from 0.05 to 1e9 seconds");
         return -1;
     }
     *out = args_ns(seconds);
@@ -173,8 +188,7 @@ static int args_sleep(PyObject *value, const char *name, double *out)
     if (args_seconds(value, name, "a number of seconds", out) < 0)
         return -1;
     if (!(*out >= 0.0 && *out <= DBL_MAX)) {
-        PyErr_Format(PyExc_ValueError, "%s must be a finite number of seconds, not below 0, not %R", name,
-                     value);
+        args_refuse_value(value, name, "be a finite number of seconds from 0 on");
         return -1;
     }
     return 0;
@@ -214,7 +228,7 @@ int args_patience(PyObject *value, arl_ns *out)
     if (args_seconds(value, "blocking_timeout", "None or a number of seconds", &seconds) < 0)
         return -1;
     if (!(seconds >= 0.0)) {
-        PyErr_Format(PyExc_ValueError, "blocking_timeout must not be negative or nan, not %R", value);
+        args_refuse_value(value, "blocking_timeout", "be a number of seconds from 0 on");
         return -1;
     }
     if (seconds >= 9e9)
@@ -280,7 +294,7 @@ static int args_stall_limit(PyObject *value, arl_ns *out)
     if (value != NULL && args_seconds(value, "stall_limit", "a number of seconds", &seconds) < 0)
         return -1;
     if (!(seconds >= 0.0)) {
-        PyErr_Format(PyExc_ValueError, "stall_limit must not be negative or nan, not %R", value);
+        args_refuse_value(value, "stall_limit", "be a number of seconds from 0 on");
         return -1;
     }
     if (seconds >= 9e9)
@@ -293,7 +307,7 @@ static int args_stall_limit(PyObject *value, arl_ns *out)
 static int args_on_lost_text(PyObject *value, bool *cancel)
 {
     if (PyUnicode_CompareWithASCIIString(value, "cancel") != 0) {
-        PyErr_Format(PyExc_ValueError, "on_lost must be a callable, \"cancel\" or None, not %R", value);
+        args_refuse_value(value, "on_lost", "be a callable, \"cancel\" or None");
         return -1;
     }
 #if PY_VERSION_HEX < 0x030B0000

@@ -1,6 +1,7 @@
 /* extend() and locked(): one question to the server, one answer. */
 #include "python/clock.h"
 #include "python/connection_type.h"
+#include "python/engine_calls.h"
 #include "python/errors.h"
 #include "python/redisson_type.h"
 #include "python/registry.h"
@@ -24,7 +25,7 @@ static enum call_step ask_gone(struct waiter *w)
 
 static enum call_step extend_resume(struct waiter *w, PyObject **result)
 {
-    if (w->cancelled || w->connection->foreign)
+    if (w->cancelled || connection_is_foreign(w->connection))
         return ask_gone(w);
     if (w->cause == 0)
         return CALL_WAIT;
@@ -48,7 +49,7 @@ static enum call_step extend_begin(struct waiter *w, PyObject **result)
     if (held == 0)
         return ask_refused(w, ARL_ENOTHELD);
     w->connection = (struct connection *)Py_NewRef((PyObject *)r->connection);
-    code = arl_engine_extend(w->connection->engine, r->handle, w->argument, w, now, &w->ask);
+    code = engine_extend(w->connection, r->handle, w->argument, w, now, &w->ask);
     if (code < 0)
         w->ask = NULL;
     connection_pump(w->connection, now); /* the look may have found the lease over */
@@ -59,7 +60,7 @@ static enum call_step extend_begin(struct waiter *w, PyObject **result)
 
 static enum call_step locked_resume(struct waiter *w, PyObject **result)
 {
-    if (w->cancelled || w->connection->foreign)
+    if (w->cancelled || connection_is_foreign(w->connection))
         return ask_gone(w);
     if (w->cause == 0)
         return CALL_WAIT;
@@ -82,7 +83,7 @@ static enum call_step locked_begin(struct waiter *w, PyObject **result)
     w->connection = registry_connection(r->state, r->redis);
     if (w->connection == NULL)
         return CALL_ERROR;
-    code = arl_engine_peek(w->connection->engine, key, (size_t)length, w, now, &w->ask);
+    code = engine_peek(w->connection, key, (size_t)length, w, now, &w->ask);
     if (code < 0)
         return ask_refused(w, code);
     connection_pump(w->connection, now);

@@ -1,6 +1,7 @@
 /* The dial: connect.dial as a task of the loop, and what is told when all is over. */
 #include "python/clock.h"
 #include "python/connection_type.h"
+#include "python/engine_calls.h"
 #include "python/errors.h"
 
 #define DIAL_PAUSE 0.1      /* seconds; after a dial that ended as it should not */
@@ -8,7 +9,7 @@
 
 bool connection_wants(const struct connection *c)
 {
-    return !c->closed && !c->foreign && arl_engine_wants_connection(c->engine);
+    return !c->closed && !connection_is_foreign(c) && arl_engine_wants_connection(c->engine);
 }
 
 double connection_pause(const struct connection *c)
@@ -142,17 +143,17 @@ void connection_dial_done(struct connection *c, PyObject *task)
         Py_DECREF(error);
     }
     /* Cancelled by others, or wanted anew since the dial looked last. */
-    if (!c->closed && !c->foreign && error == NULL)
+    if (!c->closed && !connection_is_foreign(c) && error == NULL)
         connection_turn(c);
     connection_check_closed(c);
 }
 
 void connection_unreachable(struct connection *c, PyObject *error)
 {
-    if (c->closed || c->foreign || c->transport != NULL)
+    if (c->closed || connection_is_foreign(c) || c->transport != NULL)
         return;
     Py_XSETREF(c->error, Py_NewRef(error));
-    arl_engine_unreachable(c->engine, clock_now());
+    engine_unreachable(c, clock_now());
     connection_collect(c, NULL);
     connection_deliver_soon(c);
 }
@@ -193,12 +194,13 @@ void connection_check_closed(struct connection *c)
 {
     PyObject *closings = c->closings;
 
-    if (!c->foreign && (!c->closed || c->leaving > 0 || c->dialling != NULL || c->transport != NULL))
+    if (!connection_is_foreign(c) &&
+        (!c->closed || c->leaving > 0 || c->dialling != NULL || c->transport != NULL))
         return;
     c->closings = NULL;
     for (Py_ssize_t i = 0; closings != NULL && i < PyList_GET_SIZE(closings); i++)
         dial_resolve(c, PyList_GET_ITEM(closings, i));
     Py_XDECREF(closings);
-    if (!c->foreign)
+    if (!connection_is_foreign(c))
         dial_stop_keeper(c);
 }

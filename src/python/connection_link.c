@@ -3,7 +3,9 @@
 
 #include "python/clock.h"
 #include "python/connection_type.h"
+#include "python/engine_calls.h"
 #include "python/errors.h"
+#include "watchdog/watchdog.h"
 
 /* Calls a method of a transport's or a task's without arguments; what it raises is reported. */
 static void link_call(struct connection *c, PyObject *object, const char *name)
@@ -43,7 +45,7 @@ static void link_remember_descriptor(struct connection *c)
 
 static int link_take(struct connection *c, PyObject *transport, PyObject *kept)
 {
-    if (c->transport != NULL || c->closed || c->foreign) {
+    if (c->transport != NULL || c->closed || connection_is_foreign(c)) {
         PyErr_SetString(PyExc_RuntimeError, "this connection takes no transport");
         return -1;
     }
@@ -78,7 +80,8 @@ int connection_opened(struct connection *c, PyObject *transport, PyObject *kept)
     c->opened_at = now;
     c->paused = false;
     Py_CLEAR(c->error);
-    arl_engine_up(c->engine, now);
+    engine_up(c, now);
+    connection_watch_server(c);
     connection_pump(c, now);
     return 0;
 }
@@ -91,7 +94,7 @@ static int link_format(struct connection *c)
     arl_ns now = clock_now();
 
     c->output.length = 0;
-    while (arl_engine_next_request(c->engine, now, &request))
+    while (engine_next_request(c, now, &request))
         if (resp_format(&c->output, &request) < 0)
             return -1;
     return 0;
@@ -138,7 +141,7 @@ static PyObject *link_text(const struct resp_reply *reply)
 static bool link_reply(struct connection *c, const struct resp_reply *reply, arl_ns now)
 {
     PyObject *text;
-    bool fits = arl_engine_reply(c->engine, reply->outcome, now) == 0;
+    bool fits = engine_reply(c, reply->outcome, now) == 0;
 
     if (reply->error == NULL)
         return fits;
@@ -170,6 +173,7 @@ void connection_feed(struct connection *c, size_t length)
     if (more < 0)
         c->reset_wanted = true;
     connection_collect(c, NULL);
+    connection_watch(c); /* before the tasks run: the first of them may keep the loop from turning */
 }
 
 /* ---- the end of a transport ---- */
@@ -202,7 +206,7 @@ static void link_down(struct connection *c)
     c->reader = NULL;
     c->fd = -1;
     c->paused = false;
-    arl_engine_down(c->engine, now);
+    engine_down(c, now);
 }
 
 /* The transport, owned by the caller from now on; its connection_lost will concern nobody. */
@@ -272,7 +276,7 @@ void connection_abort(struct connection *c)
 
 bool connection_is_idle(const struct connection *c)
 {
-    return c->closed || c->foreign ||
+    return c->closed || connection_is_foreign(c) ||
            (!arl_engine_wants_connection(c->engine) && arl_engine_unanswered(c->engine) == 0);
 }
 
@@ -280,15 +284,16 @@ void connection_close(struct connection *c)
 {
     bool unanswered = arl_engine_unanswered(c->engine) > 0;
 
-    if (c->closed || c->foreign)
+    if (c->closed || connection_is_foreign(c))
         return;
     Py_INCREF(c);
     c->closed = true;
     connection_delist(c);
     connection_disarm(c);
-    arl_engine_close(c->engine, clock_now());
+    watchdog_row_clear_server(c->row);
+    engine_close(c, clock_now());
     link_end(c, unanswered);
-    arl_engine_down(c->engine, clock_now());
+    engine_down(c, clock_now());
     connection_collect(c, NULL);
     connection_deliver_soon(c);
     if (c->dialling != NULL)

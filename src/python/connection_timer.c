@@ -1,6 +1,7 @@
 /* The one timer: the lease's clock on the loop's. */
 #include "python/clock.h"
 #include "python/connection_type.h"
+#include "python/engine_calls.h"
 #include "python/errors.h"
 
 /* A timer that fires so much late tells of a loop that stood still: replies may wait in the socket. */
@@ -11,11 +12,11 @@
 
 #define TIMER_SOONEST 0.001 /* seconds; uvloop's timers count in milliseconds, and may fire early */
 
-static arl_ns timer_deadline(const struct connection *c)
+static arl_ns timer_deadline(struct connection *c)
 {
-    if (c->closed || c->foreign)
+    if (c->closed || connection_is_foreign(c))
         return ARL_NEVER;
-    return arl_ns_min(arl_engine_deadline(c->engine), arl_ns_add(c->used, c->idle));
+    return arl_ns_min(engine_deadline(c), arl_ns_add(c->used, c->idle));
 }
 
 static PyObject *timer_call_at(struct connection *c, double delay)
@@ -43,6 +44,7 @@ void connection_arm(struct connection *c, arl_ns now)
 {
     arl_ns deadline = timer_deadline(c);
 
+    connection_watch(c);
     if (deadline >= c->armed)
         return;
     timer_set(c, deadline, deadline <= now ? 0.0 : (double)(deadline - now) / 1e9);
@@ -85,11 +87,11 @@ void connection_tick(struct connection *c)
 {
     arl_ns now = clock_now(), deadline;
 
-    if (c->closed || c->foreign || timer_postpone(c, now))
+    if (c->closed || connection_is_foreign(c) || timer_postpone(c, now))
         return;
     Py_CLEAR(c->timer);
     c->armed = ARL_NEVER;
-    arl_engine_tick(c->engine, now);
+    engine_tick(c, now);
     connection_collect(c, NULL);
     if (!connection_is_idle(c)) {
         c->used = now; /* else the idle close would be due, and this be called, all the time */

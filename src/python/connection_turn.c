@@ -3,6 +3,7 @@
 
 #include "python/clock.h"
 #include "python/connection_type.h"
+#include "python/engine_calls.h"
 #include "python/errors.h"
 #include "python/redisson_type.h"
 #include "python/waiter_future.h"
@@ -32,7 +33,7 @@ static void turn_granted(struct connection *c, struct waiter *waiter)
         return;
     }
     /* Cancelled, and its task has not run yet: the lease belongs to nobody. */
-    arl_engine_drop(c->engine, waiter->handle, clock_now());
+    engine_drop(c, waiter->handle, clock_now());
     waiter->handle = NULL;
 }
 
@@ -77,7 +78,7 @@ static void turn_answered(struct connection *c, const struct arl_event *event, P
 {
     struct waiter *waiter = event->owner;
 
-    arl_engine_drop_ask(c->engine, event->ask);
+    engine_drop_ask(c, event->ask);
     if (waiter == NULL)
         return;
     waiter->ask = NULL;
@@ -90,7 +91,7 @@ void connection_collect(struct connection *c, PyObject *text)
 {
     struct arl_event event;
 
-    while (arl_engine_next_event(c->engine, &event)) {
+    while (engine_next_event(c, &event)) {
         switch (event.kind) {
         case ARL_EVENT_GRANTED:
             turn_granted(c, event.owner);
@@ -106,6 +107,9 @@ void connection_collect(struct connection *c, PyObject *text)
             break;
         case ARL_EVENT_SLOW:
             c->slow = true;
+            break;
+        case ARL_EVENT_STALLED:
+            c->stalled_for = event.stalled_for;
             break;
         }
     }
@@ -221,6 +225,18 @@ static void turn_wake(struct connection *c)
     c->waking--;
 }
 
+static void turn_log_stall(struct connection *c)
+{
+    double seconds = (double)c->stalled_for / 1e9;
+
+    c->stalled_for = 0;
+    state_warn(
+        c->state,
+        "the event loop stood still for %.3f s, blocked by code that runs on it: locks held meanwhile were "
+        "renewed from outside, which goes on for stall_limit seconds at most",
+        Py_BuildValue("(d)", seconds));
+}
+
 static void turn_log(struct connection *c)
 {
     PyObject *losses = c->losses;
@@ -235,6 +251,8 @@ static void turn_log(struct connection *c)
                    PyTuple_New(0));
     }
     c->slow = false;
+    if (c->stalled_for != 0)
+        turn_log_stall(c);
 }
 
 /* ---- writing, arming, dialling ---- */
@@ -271,7 +289,7 @@ static void turn_output(struct connection *c, arl_ns now, bool at_once)
     connection_arm(c, now);
     if (c->transport == NULL)
         connection_dial(c);
-    if (c->losses != NULL || c->slow)
+    if (c->losses != NULL || c->slow || c->stalled_for != 0)
         turn_log(c);
 }
 
@@ -279,7 +297,7 @@ void connection_pump(struct connection *c, arl_ns now)
 {
     c->used = now;
     connection_collect(c, NULL);
-    if (c->waking > 0 || c->foreign)
+    if (c->waking > 0 || connection_is_foreign(c))
         return; /* the end of the turn does the rest */
     connection_deliver_soon(c);
     turn_output(c, now, false);
@@ -292,7 +310,7 @@ void connection_turn(struct connection *c)
         connection_deliver_soon(c);
     else if (c->ready != NULL)
         turn_wake(c);
-    if (c->waking == 0 && !c->foreign) { /* a task that was run may have forked */
+    if (c->waking == 0 && !connection_is_foreign(c)) { /* a task that was run may have forked */
         connection_deliver_soon(c);
         turn_output(c, clock_now(), true);
         if (c->orphan && connection_is_idle(c))

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "python/clock.h"
+#include "python/engine_calls.h"
 #include "python/entropy.h"
 #include "python/errors.h"
+#include "watchdog/watchdog.h"
 
 #define INPUT_SIZE 32768 /* bytes of one read; below RESP_FEED_MAX */
 
@@ -102,6 +104,8 @@ static int connection_make_engine(struct connection *c)
         return -1;
     c->engine = arl_engine_new(&settings);
     if (c->engine != NULL)
+        c->row = watchdog_row_new(c->state->watchdog, c->engine);
+    if (c->row != NULL)
         return 0;
     PyErr_NoMemory();
     return -1;
@@ -239,8 +243,8 @@ static void connection_dealloc(PyObject *self)
     (void)connection_clear(self);
     resp_reader_del(c->reader);
     resp_buffer_free(&c->output);
-    if (c->engine != NULL)
-        arl_engine_del(c->engine);
+    watchdog_row_del(c->row);
+    arl_engine_del(c->engine);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }
@@ -269,7 +273,7 @@ static PyObject *connection_buffer_updated(PyObject *self, PyObject *count)
         PyErr_SetString(PyExc_ValueError, "more bytes than the buffer holds");
         return NULL;
     }
-    if (CONNECTION(self)->closed || CONNECTION(self)->foreign)
+    if (CONNECTION(self)->closed || connection_is_foreign(CONNECTION(self)))
         Py_RETURN_NONE;
     connection_feed(CONNECTION(self), (size_t)length);
     connection_turn(CONNECTION(self));
@@ -320,7 +324,7 @@ static PyObject *connection_flush(PyObject *self, PyObject *unused)
 
     (void)unused;
     c->flush_wanted = false;
-    if (c->engine == NULL || c->loop == NULL || c->foreign)
+    if (c->engine == NULL || c->loop == NULL || connection_is_foreign(c))
         Py_RETURN_NONE;
     connection_collect(c, NULL);
     connection_turn(c);
@@ -347,7 +351,7 @@ static PyObject *connection_pool_gone(PyObject *self, PyObject *reference)
 
     (void)reference;
     c->orphan = true;
-    if (!c->closed && !c->foreign)
+    if (!c->closed && !connection_is_foreign(c))
         connection_pump_later(c);
     Py_RETURN_NONE;
 }
@@ -388,7 +392,7 @@ static PyObject *connection_method_holds(PyObject *self, PyObject *unused)
     struct connection *c = CONNECTION(self);
 
     (void)unused;
-    return PyBool_FromLong(!c->closed && !c->foreign && arl_engine_holds(c->engine));
+    return PyBool_FromLong(!c->closed && !connection_is_foreign(c) && arl_engine_holds(c->engine));
 }
 
 static PyObject *connection_method_idle(PyObject *self, PyObject *unused)
@@ -403,10 +407,10 @@ static PyObject *connection_method_release_all(PyObject *self, PyObject *unused)
     arl_ns now = clock_now();
 
     (void)unused;
-    if (c->closed || c->foreign)
+    if (c->closed || connection_is_foreign(c))
         Py_RETURN_NONE;
     connection_delist(c);
-    arl_engine_close(c->engine, now);
+    engine_close(c, now);
     connection_pump(c, now);
     Py_RETURN_NONE;
 }

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "core/arl.h"
+#include "python/fork.h"
 #include "python/state.h"
 #include "resp/format.h"
 #include "resp/parse.h"
@@ -33,6 +34,7 @@ struct connection {
     PyObject *pool_ref; /* weak reference to the pool, with a callback */
 
     struct arl_engine *engine;  /* owned until the object goes; every handle and ask on it holds the object */
+    struct watchdog_row *row;   /* owned: the engine's mutex, and what the watchdog knows */
     struct resp_reader *reader; /* NULL while down */
     struct resp_buffer output;  /* reused for each write */
     PyObject *input;            /* memoryview of a bytearray of our own, what get_buffer gives */
@@ -75,10 +77,20 @@ struct connection {
     bool reset_wanted;            /* the engine wants the connection reset */
     bool slow;                    /* ARL_EVENT_SLOW is to be logged */
     bool slow_told;               /* it was logged */
+    bool unwatched;               /* that there is no thread was logged */
+    arl_ns stalled_for;           /* ns: ARL_EVENT_STALLED is to be logged; 0: it is not */
     bool orphan;                  /* the pool is gone: close when idle */
     bool closed;                  /* for good */
-    bool foreign;                 /* belongs to the parent of this process: touch nothing of it */
+    bool foreign;                 /* belongs to the parent of this process: ask connection_is_foreign */
 };
+
+/* Does it belong to the parent of this process? Then nothing of it is touched. */
+static inline bool connection_is_foreign(const struct connection *connection)
+{
+    if (fork_is_unnoticed(connection->state))
+        fork_happened(connection->state);
+    return connection->foreign;
+}
 
 extern PyType_Spec connection_spec;
 
@@ -152,6 +164,14 @@ void connection_abort(struct connection *connection);
 
 /* A future that is done when connection_close has run its course. NULL with an exception. */
 PyObject *connection_wait_closed(struct connection *connection);
+
+/* ---- the watchdog (connection_watch.c) ---- */
+
+/* Makes sure that the watchdog looks at the leases in time, should the loop stop now. Any thread with the GIL. */
+void connection_watch(struct connection *connection);
+
+/* A transport stands: the watchdog learns how to reach its server by itself, where it can. */
+void connection_watch_server(struct connection *connection);
 
 /* ---- the timer (connection_timer.c) ---- */
 

@@ -1,12 +1,13 @@
 /* The module: what it imports, its types, its few functions, and the hook of a fork. */
-#include <unistd.h>
-
+#include "python/clock.h"
 #include "python/connection_type.h"
+#include "python/fork.h"
 #include "python/redisson_type.h"
 #include "python/registry.h"
 #include "python/state.h"
 #include "python/waiter_type.h"
 #include "resp/scripts.h"
+#include "watchdog/watchdog.h"
 
 /* ---- state ---- */
 
@@ -137,20 +138,7 @@ static PyObject *core_raise_later(PyObject *self, PyObject *error)
     return NULL;
 }
 
-/* os.register_at_fork has no way back, so that the hook holds the module weakly. */
-static PyObject *core_forked(PyObject *reference, PyObject *unused)
-{
-    PyObject *module = compat_weakref_get(reference);
-
-    (void)unused;
-    if (module != NULL && PyModule_GetState(module) != NULL)
-        registry_forked(PyModule_GetState(module));
-    Py_XDECREF(module);
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef core_raise_later_method = {"raise_later", core_raise_later, METH_O, NULL};
-static PyMethodDef core_forked_method = {"forked", core_forked, METH_NOARGS, NULL};
 
 /* ---- making the module ---- */
 
@@ -223,24 +211,6 @@ static int core_logger(struct module_state *state)
     return state->logger == NULL ? -1 : 0;
 }
 
-static int core_register_fork(PyObject *module)
-{
-    PyObject *reference = PyWeakref_NewRef(module, NULL);
-    PyObject *hook = reference == NULL ? NULL : PyCFunction_New(&core_forked_method, reference);
-    PyObject *os_register = hook == NULL ? NULL : core_import("os", "register_at_fork");
-    PyObject *named = os_register == NULL ? NULL : Py_BuildValue("{sO}", "after_in_child", hook);
-    PyObject *none = named == NULL ? NULL : PyTuple_New(0);
-    PyObject *result = none == NULL ? NULL : PyObject_Call(os_register, none, named);
-
-    Py_XDECREF(reference);
-    Py_XDECREF(hook);
-    Py_XDECREF(os_register);
-    Py_XDECREF(named);
-    Py_XDECREF(none);
-    Py_XDECREF(result);
-    return result == NULL ? -1 : 0;
-}
-
 /* A type of the module; `base`: a new reference, stolen, or NULL with an exception. */
 static PyTypeObject *core_type(PyObject *module, PyType_Spec *spec, PyObject *base)
 {
@@ -271,13 +241,17 @@ static int core_exec(PyObject *module)
 {
     struct module_state *state = PyModule_GetState(module);
 
-    state->pid = getpid();
+    state->watchdog = watchdog_new(clock_now);
+    if (state->watchdog == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
     if (core_imports(state) < 0 || core_names(state) < 0 || core_logger(state) < 0)
         return -1;
     state->raise_later = PyCFunction_New(&core_raise_later_method, NULL);
     if (state->raise_later == NULL || core_types(module, state) < 0)
         return -1;
-    return core_register_fork(module);
+    return fork_register(module);
 }
 
 /* Every object of the state, for the garbage collector. */
@@ -329,7 +303,12 @@ static int core_clear(PyObject *module)
 
 static void core_free(void *module)
 {
+    struct module_state *state = PyModule_GetState(module);
+
     (void)core_clear(module);
+    watchdog_del(state->watchdog); /* no connection is left: each holds its type, and that the module */
+    state->watchdog = NULL;
+    fork_forget(state);
 }
 
 static PyModuleDef_Slot core_slots[] = {

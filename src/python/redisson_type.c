@@ -1,4 +1,5 @@
 /* The class that users see: its life, its methods, its attributes. */
+#include "python/engine_calls.h"
 #include "python/redisson_type.h"
 
 #include <stddef.h>
@@ -31,7 +32,7 @@ static struct connection *redisson_give_back(struct redisson *r)
     struct connection *c = r->connection;
 
     if (r->handle != NULL)
-        arl_engine_drop(c->engine, r->handle, clock_now());
+        engine_drop(c, r->handle, clock_now());
     r->handle = NULL;
     r->connection = NULL;
     return c;
@@ -49,9 +50,10 @@ static void redisson_forget_foreign(struct redisson *r)
 {
     struct connection *c = r->connection;
 
-    if (r->acquiring != NULL && r->acquiring->connection != NULL && r->acquiring->connection->foreign)
+    if (r->acquiring != NULL && r->acquiring->connection != NULL &&
+        connection_is_foreign(r->acquiring->connection))
         r->acquiring = NULL; /* a task of the parent waits, none of this process */
-    if (c == NULL || !c->foreign)
+    if (c == NULL || !connection_is_foreign(c))
         return;
     r->handle = NULL;
     r->connection = NULL;
@@ -69,7 +71,7 @@ bool redisson_looks_held(struct redisson *r)
     if (r->handle == NULL)
         return false;
     now = clock_now();
-    if (arl_engine_look(r->connection->engine, r->handle, now))
+    if (engine_look(r->connection, r->handle, now))
         return true;
     c = (struct connection *)Py_NewRef((PyObject *)r->connection);
     connection_pump_anywhere(c, now); /* takes the loss, and forgets the handle */
@@ -105,7 +107,7 @@ int redisson_check_free(struct redisson *r)
     c = r->acquiring != NULL ? r->acquiring->connection : r->connection;
     if (r->acquiring == NULL && r->entered == REDISSON_OUTSIDE && !redisson_looks_held(r))
         return 0;
-    if (c != NULL && !c->foreign && !connection_on_loop(c))
+    if (c != NULL && !connection_is_foreign(c) && !connection_on_loop(c))
         PyErr_Format(PyExc_RuntimeError, "lock %R is held or waited for on another event loop", r->key);
     else
         PyErr_Format(PyExc_RuntimeError,
@@ -159,6 +161,7 @@ static int redisson_set(struct redisson *r, PyObject *const *given)
     r->sleep_high = settings.sleep_high;
     r->tries = settings.tries;
     r->patience = settings.patience;
+    r->stall_limit = settings.stall_limit;
     r->required = settings.required;
     return 0;
 }
@@ -210,7 +213,7 @@ static int redisson_clear(PyObject *self)
 {
     struct redisson *r = REDISSON(self);
 
-    if (r->connection != NULL && r->connection->foreign)
+    if (r->connection != NULL && connection_is_foreign(r->connection))
         redisson_forget_foreign(r);
     else
         redisson_lose(r);
@@ -226,10 +229,10 @@ static void redisson_finalize(PyObject *self)
     struct connection *c;
     PyObject *error;
 
-    if (r->handle == NULL || r->connection->foreign)
+    if (r->handle == NULL || connection_is_foreign(r->connection))
         return;
     error = compat_error_take();
-    if (arl_engine_look(r->connection->engine, r->handle, clock_now()) &&
+    if (engine_look(r->connection, r->handle, clock_now()) &&
         PyErr_ResourceWarning(self, 1, "lock %R was collected while it was held; it is released", r->key) < 0)
         PyErr_WriteUnraisable(self);
     c = redisson_give_back(r);
@@ -359,7 +362,7 @@ static double redisson_seconds_left(struct redisson *r)
 {
     if (!redisson_looks_held(r))
         return 0.0;
-    return (double)arl_engine_remaining(r->connection->engine, r->handle, clock_now()) / 1e9;
+    return (double)engine_remaining(r->connection, r->handle, clock_now()) / 1e9;
 }
 
 static PyObject *redisson_remaining(PyObject *self, PyObject *unused)

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "python/fork.h"
+
 /* ---- finding ---- */
 
 static bool registry_is_pool(PyObject *reference, PyObject *pool)
@@ -81,7 +83,6 @@ void registry_forked(struct module_state *state)
 {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-    state->pid = getpid();
     for (struct connection *c = state->connections; null >= 0 && c != NULL; c = c->next)
         registry_silence(c, null);
     if (null >= 0)
@@ -90,14 +91,20 @@ void registry_forked(struct module_state *state)
         registry_disown(state->connections);
 }
 
+void registry_watch(struct module_state *state)
+{
+    for (struct connection *c = state->connections; c != NULL; c = c->next)
+        connection_watch(c);
+}
+
 /* ---- making ---- */
 
 static struct connection *registry_make(struct module_state *state, PyObject *redis, PyObject *loop)
 {
     struct connection *c;
 
-    if (state->pid != getpid()) /* forked by something that ran no hook */
-        registry_forked(state);
+    if (fork_is_unnoticed(state))
+        fork_happened(state);
     c = connection_new(state, redis, loop);
     return c;
 }

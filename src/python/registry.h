@@ -17,4 +17,7 @@ struct connection *registry_find(struct module_state *state, PyObject *pool, PyO
 /* In the child of a fork: /dev/null takes the place of each socket; nothing that the parent had is held here. */
 void registry_forked(struct module_state *state);
 
+/* Starts or wakes the watchdog where any connection has leases that it may have to keep. */
+void registry_watch(struct module_state *state);
+
 #endif

@@ -1,6 +1,7 @@
 /* release() and __aexit__: belief goes first, then the server is told. */
 #include "python/clock.h"
 #include "python/connection_type.h"
+#include "python/engine_calls.h"
 #include "python/errors.h"
 #include "python/redisson_type.h"
 #include "python/waiter_type.h"
@@ -63,13 +64,13 @@ static enum call_step release_resume(struct waiter *w, PyObject **result)
 {
     enum arl_cause cause;
 
-    if (w->connection->foreign)
+    if (connection_is_foreign(w->connection))
         return release_done(result);
     if (w->handle != NULL && arl_handle_state(w->handle) != ARL_ENDED)
         return CALL_WAIT;
     cause = w->handle == NULL ? ARL_DONE : arl_handle_cause(w->handle);
     if (w->handle != NULL)
-        arl_engine_drop(w->connection->engine, w->handle, clock_now());
+        engine_drop(w->connection, w->handle, clock_now());
     w->handle = NULL;
     return release_end(w, cause, result);
 }
@@ -100,9 +101,9 @@ static enum call_step release_begin(struct waiter *w, PyObject **result)
         return release_end(w, ARL_NOT_OWNED, result);
     release_take(w);
     arl_handle_set_owner(w->handle, w);
-    code = arl_engine_release(w->connection->engine, w->handle, now);
+    code = engine_release(w->connection, w->handle, now);
     if (code < 0) {
-        arl_engine_drop(w->connection->engine, w->handle, now);
+        engine_drop(w->connection, w->handle, now);
         w->handle = NULL;
         connection_pump(w->connection, now);
         return release_end(w, ARL_NOT_OWNED, result);

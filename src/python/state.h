@@ -9,6 +9,7 @@
 #include "python/args.h"
 
 struct connection;
+struct watchdog;
 
 struct module_state {
     PyTypeObject *redisson_type;
@@ -41,6 +42,8 @@ struct module_state {
 
     struct connection *connections; /* borrowed, last used first; those closed for good are not in it */
     pid_t pid;                      /* the process that the connections belong to */
+    volatile unsigned char *mark;   /* 1; the kernel makes it 0 in the child of a fork; NULL: it cannot */
+    struct watchdog *watchdog;      /* owned */
 };
 
 extern PyModuleDef core_module; /* defined in module.c; constant but for what CPython keeps in it */

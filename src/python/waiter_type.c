@@ -1,3 +1,4 @@
+#include "python/engine_calls.h"
 #include "python/waiter_type.h"
 
 #include <stddef.h>
@@ -51,9 +52,9 @@ static void waiter_give_back(struct waiter *w)
     if (w->redisson != NULL)
         w->call->abandon(w);
     if (w->ask != NULL)
-        arl_engine_drop_ask(c->engine, w->ask);
+        engine_drop_ask(c, w->ask);
     if (w->handle != NULL)
-        arl_engine_drop(c->engine, w->handle, clock_now());
+        engine_drop(c, w->handle, clock_now());
     w->ask = NULL;
     w->handle = NULL;
 }

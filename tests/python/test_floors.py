@@ -19,7 +19,8 @@ FILES = sorted([*SRC.rglob("*.c"), *SRC.rglob("*.h")])
 FLOORS: dict[str, dict[str, set[str]]] = {
     "core": {},
     "resp": {"core": {"core/arl.h", "core/ticks.h"}},
-    "python": {"core": {"core/arl.h", "core/ticks.h"}, "resp": {"*"}},
+    "watchdog": {"core": {"core/arl.h", "core/ticks.h"}, "resp": {"*"}},
+    "python": {"core": {"core/arl.h", "core/ticks.h"}, "resp": {"*"}, "watchdog": {"watchdog/watchdog.h"}},
 }
 
 # C11's headers that neither do I/O nor read a clock nor start a thread: all that core may use.
@@ -135,6 +136,19 @@ def test_python_compiles_without_hiredis(tmp_path: Path) -> None:
     compile_floor("python", [python], ["hiredis/hiredis.h"], tmp_path)
 
 
+def test_watchdog_compiles_without_the_floors_above(tmp_path: Path) -> None:
+    compile_floor("watchdog", [*hiredis_flags(), "-pthread"], ["Python.h", "hiredis/hiredis.h"], tmp_path)
+
+
+def test_calls_that_the_watchdog_may_meet_hold_the_mutex() -> None:
+    calls = (SRC / "python" / "engine_calls.h").read_text()
+    guarded = set(re.findall(r"^ENGINE_(?:CALL|ACTION)\((?:\w+, )?(\w+),", calls, re.MULTILINE))
+    assert {"acquire", "look", "release", "drop", "reply", "tick", "deadline"} <= guarded
+    for path in sorted((SRC / "python").glob("*.c")):
+        bare = guarded & set(re.findall(r"\barl_engine_(\w+)\(", path.read_text()))
+        assert not bare, f"{path.relative_to(ROOT)} calls into an engine without its mutex: {bare}"
+
+
 def test_files_stay_small() -> None:
     lengths = {path: len(path.read_text().splitlines()) for path in FILES}
     assert not {path: length for path, length in lengths.items() if length >= 600}
@@ -145,7 +159,7 @@ def test_files_stay_small() -> None:
 MUTABLE = re.compile(r"^\s*static\s+(?!inline\b)(?!const\b)(?!_Thread_local\b)[^()=;{]*(=|;)", re.MULTILINE)
 
 
-@pytest.mark.parametrize("floor", ["core", "resp"])
+@pytest.mark.parametrize("floor", ["core", "resp", "watchdog"])
 def test_no_mutable_state_of_the_process(floor: str) -> None:
     for path in sorted((SRC / floor).glob("*.c")):
         found = [match[0].strip() for match in MUTABLE.finditer(path.read_text())]
