@@ -98,8 +98,8 @@ class Client:
         return connection
 
     def watchdog_login(self) -> tuple[bytes | None, int, bytes | None, bytes | None] | None:
-        """How the watchdog reaches the server by itself: the Unix socket's path (None: over TCP, to the address
-        that our connection has), the database, user name and password.
+        """How the watchdog reaches the server by itself: the Unix socket's path (None: over TCP, to the peer
+        of our connection), the database, user name and password.
 
         None where it cannot: TLS, a credential provider, connections of a class of the user's own.
         """
