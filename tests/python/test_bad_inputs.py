@@ -43,7 +43,7 @@ class Kind(NamedTuple):
 
     error: type[Exception]
     values: SearchStrategy[Any]
-    count: int
+    many: int
 
 
 class Same:
@@ -141,7 +141,7 @@ def table(kinds: dict[str, list[Kind]]) -> list[tuple[str, type[Exception], Any]
         (name, kind.error, value)
         for name, several in kinds.items()
         for kind in several
-        for value in drawn(kind.values, kind.count)
+        for value in drawn(kind.values, kind.many)
     ]
 
 
