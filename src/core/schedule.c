@@ -28,6 +28,19 @@ void arl_schedule_run(struct arl_waitq *queue, arl_ns now)
     }
 }
 
+/* The first timer's handle has a try that fell due by `passed`: it is counted as failed. */
+static void count_tries(struct arl_engine *engine, struct arl_waitq *queue, struct arl_handle *handle,
+                        arl_ns passed)
+{
+    struct arl_timer *timer = &handle->schedule;
+    arl_ns pause = arl_backoff_pause(&engine->random, handle->failed, handle->sleep_low, handle->sleep_high);
+    int64_t due = 1;
+    if (handle->sleep_low + handle->sleep_high <= 1) /* pauses never grow: after a long stall all at once */
+        due = arl_ns_min(1 + (passed - timer->at) / TRY_COSTS, handle->tries - handle->failed);
+    handle->failed += due;
+    arl_timers_set(&queue->schedule, timer, arl_ns_add(timer->at, due * arl_ns_max(pause, TRY_COSTS)));
+}
+
 void arl_schedule_count(struct arl_engine *engine, struct arl_waitq *queue, arl_ns now)
 {
     struct arl_timer *first;
@@ -40,10 +53,7 @@ void arl_schedule_count(struct arl_engine *engine, struct arl_waitq *queue, arl_
         } else if (queue->holder == NULL && arl_waitq_is_unified(queue)) {
             arl_timers_unset(&queue->schedule, first); /* the claim sees that its try is due */
         } else {
-            arl_ns pause =
-                arl_backoff_pause(&engine->random, handle->failed, handle->sleep_low, handle->sleep_high);
-            handle->failed++;
-            arl_timers_set(&queue->schedule, first, arl_ns_add(first->at, arl_ns_max(pause, TRY_COSTS)));
+            count_tries(engine, queue, handle, passed);
         }
     }
 }

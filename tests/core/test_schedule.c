@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -172,6 +173,29 @@ static void a_billion_tries_cost_nothing_until_they_fall_due(void **state)
     world_close(&w);
 }
 
+static void a_long_stall_is_not_counted_try_by_try(void **state)
+{
+    struct world w;
+    (void)state;
+    world_open(&w, 1);
+    struct arl_want want = world_want("no1");
+    want.ttl = 2000000 * ARL_SECOND;
+    struct arl_handle *a = world_hold(&w, &want, "A");
+    want.sleep_low = want.sleep_high = 0;
+    want.tries = 1000000000;
+    struct arl_handle *b = world_acquire(&w, &want, "B");
+    clock_t began = clock();
+    w.now += 999999 * ARL_SECOND; /* the machine slept, and each try counts for a millisecond */
+    arl_engine_tick(w.engine, w.now);
+    assert_true(clock() - began < CLOCKS_PER_SEC);
+    assert_int_equal(arl_handle_state(b), ARL_WAITING);
+    world_run(&w, 2000);
+    assert_int_equal(arl_handle_cause(b), ARL_GAVE_UP);
+    arl_engine_drop(w.engine, b, w.now);
+    arl_engine_drop(w.engine, a, w.now);
+    world_close(&w);
+}
+
 static void of_several_waiters_the_queue_polls_as_one_task_would(void **state)
 {
     static const int pauses[] = {40, 40, 40, 80, 120, 160, 200, 240, 280, 320, 320, 320};
@@ -220,6 +244,7 @@ int main(void)
         cmocka_unit_test(a_schedule_does_not_count_the_time_after_a_lease_ended_unseen),
         cmocka_unit_test(sleeps_of_zero_neither_spin_nor_end_early),
         cmocka_unit_test(a_billion_tries_cost_nothing_until_they_fall_due),
+        cmocka_unit_test(a_long_stall_is_not_counted_try_by_try),
         cmocka_unit_test(of_several_waiters_the_queue_polls_as_one_task_would),
         cmocka_unit_test(a_pause_of_the_queue_is_a_second_at_most),
     };
