@@ -2,6 +2,8 @@
 #ifndef PYTHON_FORK_H
 #define PYTHON_FORK_H
 
+#include "python/compat.h" /* Python.h says which functions the system's headers declare */
+
 #include <stdbool.h>
 #include <unistd.h>
 
