@@ -265,7 +265,8 @@ size_t arl_engine_held_now(const struct arl_engine *engine);
  * arl_engine_deadline is overdue by a sixth of the lease's ttl without a turn since. */
 
 /* When (ns) the watchdog is to look at this engine next, if the loop does not turn: ARL_NEVER when there is no
- * lease to keep and no answer to wait for. O(1), and too early rather than too late. */
+ * lease to keep and no answer to wait for. O(1), and too early rather than too late. What is due already
+ * (arl_watch_is_due) and not taken yet has no deadline. */
 arl_ns arl_watch_deadline(const struct arl_engine *engine);
 
 /* Is a renewal due for a stalled loop? A lease that is over at `now`, or whose stall_limit is, is not. */
@@ -286,6 +287,9 @@ void arl_watch_down(struct arl_engine *engine, arl_ns now);
 
 /* The watchdog itself woke later than it asked (the whole process stood still): the loop goes first. */
 void arl_watch_woke_late(struct arl_engine *engine, arl_ns now);
+
+/* For how long (ns) the watchdog waits for its connection to stand, and for it to be logged in. */
+arl_ns arl_watch_patience(const struct arl_engine *engine);
 
 /* May the watchdog's connection be closed? The loop has turned, or nothing is left to be kept, and nothing is
  * unanswered; or the oldest answer is overdue. */

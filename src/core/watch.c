@@ -22,6 +22,13 @@ static struct arl_token *token_of(struct arl_request *request)
     return ARL_OF(request, struct arl_token, watch);
 }
 
+/* Its wait queue while the token is that of its lease; NULL once that was lost or released. */
+static struct arl_waitq *queue_of(const struct arl_token *token)
+{
+    struct arl_waitq *queue = token->queue;
+    return queue != NULL && queue->token == token ? queue : NULL;
+}
+
 /* ---- the loop ---- */
 
 static void clear_due(struct arl_watch *watch)
@@ -74,6 +81,14 @@ static arl_ns due_at(const struct arl_engine *engine, const struct arl_waitq *qu
     return arl_ns_max(at, now) < arl_ns_add(engine->watch.turned_at, holder->stall_limit) ? at : ARL_NEVER;
 }
 
+/* Its request is idle again: look_at says so, without a look at every lease. */
+static void plan(struct arl_engine *engine, const struct arl_token *token, arl_ns now)
+{
+    const struct arl_waitq *queue = queue_of(token);
+    if (queue != NULL)
+        engine->watch.look_at = arl_ns_min(engine->watch.look_at, due_at(engine, queue, now));
+}
+
 /* Queues what is due, and notes the shortest ttl and when the next falls due. */
 static void look(struct arl_engine *engine, arl_ns now)
 {
@@ -104,11 +119,17 @@ static arl_ns reply_deadline(const struct arl_engine *engine)
     return arl_ns_add(oldest->sent_at, arl_ns_max(oldest->ttl / 6, 100 * ARL_MS));
 }
 
+/* Else what was found due waits for the connection or for answers, not for another look. */
+static bool may_look(const struct arl_watch *watch)
+{
+    return arl_link_alone(&watch->due) && watch->unanswered_count < ARL_RENEWS_UNANSWERED_MAX;
+}
+
 arl_ns arl_watch_deadline(const struct arl_engine *engine)
 {
     const struct arl_watch *watch = &engine->watch;
     arl_ns at = reply_deadline(engine);
-    if (engine->held == 0 || watch->shortest == ARL_NEVER)
+    if (engine->held == 0 || watch->shortest == ARL_NEVER || !may_look(watch))
         return at;
     return arl_ns_min(at, arl_ns_max(stalled_at(engine, watch->shortest), watch->look_at));
 }
@@ -116,8 +137,7 @@ arl_ns arl_watch_deadline(const struct arl_engine *engine)
 bool arl_watch_is_due(struct arl_engine *engine, arl_ns now)
 {
     struct arl_watch *watch = &engine->watch;
-    if (arl_link_alone(&watch->due) && watch->unanswered_count < ARL_RENEWS_UNANSWERED_MAX &&
-        engine->held > 0 && watch->shortest != ARL_NEVER &&
+    if (may_look(watch) && engine->held > 0 && watch->shortest != ARL_NEVER &&
         arl_ns_max(stalled_at(engine, watch->shortest), watch->look_at) <= now)
         look(engine, now);
     return !arl_link_alone(&watch->due);
@@ -134,6 +154,7 @@ static struct arl_request *take_due(struct arl_engine *engine, arl_ns now)
         request->state = ARL_IDLE;
         if (due_at(engine, token_of(request)->queue, now) <= now)
             return request;
+        plan(engine, token_of(request), now); /* put off by a user's call since */
     }
     return NULL;
 }
@@ -174,27 +195,21 @@ static struct arl_request *take_unanswered(struct arl_watch *watch)
     return request_of(link);
 }
 
-/* A lease that was lost or released meanwhile is no more: no answer revives it. */
-static struct arl_lease *lease_of(const struct arl_token *token)
-{
-    struct arl_waitq *queue = token->queue;
-    return queue != NULL && queue->token == token ? &queue->lease : NULL;
-}
-
 static void answered(struct arl_engine *engine, struct arl_token *token, enum arl_outcome outcome, arl_ns now)
 {
-    struct arl_lease *lease = lease_of(token);
+    struct arl_waitq *queue = queue_of(token); /* NULL: lost or released meanwhile, no answer revives it */
     switch (outcome) {
     case ARL_YES:
+        engine->counters.renewed_elsewhere++;
         arl_token_may_live(token, arl_ns_add(now, token->watch.ttl));
-        if (lease != NULL)
-            arl_lease_confirm(lease, token->watch.sent_at, token->watch.ttl, &engine->random);
+        if (queue != NULL)
+            arl_lease_confirm(&queue->lease, token->watch.sent_at, token->watch.ttl, &engine->random);
         return;
     case ARL_NO:
     case ARL_WRONG_TYPE:
         token->watch_at = ARL_NEVER;
-        if (lease != NULL && token->renew.state == ARL_IDLE)
-            lease->renew_at = now;
+        if (queue != NULL && token->renew.state == ARL_IDLE)
+            queue->lease.renew_at = now;
         return;
     case ARL_NOT_EXECUTED:
     case ARL_REFUSED:
@@ -212,7 +227,7 @@ int arl_watch_reply(struct arl_engine *engine, enum arl_outcome outcome, arl_ns 
     if (request == NULL)
         return ARL_EUNASKED;
     answered(engine, token_of(request), outcome, now);
-    engine->watch.look_at = 0;
+    plan(engine, token_of(request), now);
     arl_token_collect(engine, token_of(request));
     return 0;
 }
@@ -226,19 +241,26 @@ void arl_watch_down(struct arl_engine *engine, arl_ns now)
         struct arl_token *token = token_of(request_of(link));
         token->watch.state = ARL_IDLE;
         token->watch_at = arl_ns_add(now, token->queue->lease.ttl / 10);
+        plan(engine, token, now);
     }
     while ((request = take_unanswered(watch)) != NULL) {
         struct arl_token *token = token_of(request);
         arl_token_may_live(token, arl_ns_add(now, request->ttl));
         answered(engine, token, ARL_UNKNOWN, now);
+        plan(engine, token, now);
         arl_token_collect(engine, token);
     }
-    watch->look_at = 0;
 }
 
 void arl_watch_woke_late(struct arl_engine *engine, arl_ns now)
 {
     engine->watch.woke_at = now;
+}
+
+arl_ns arl_watch_patience(const struct arl_engine *engine)
+{
+    arl_ns shortest = engine->watch.shortest;
+    return arl_ns_min(arl_ns_max(shortest / 6, 100 * ARL_MS), ARL_SECOND);
 }
 
 bool arl_watch_is_over(const struct arl_engine *engine, arl_ns now)
