@@ -18,8 +18,8 @@ except ModuleNotFoundError as error:
         "`pip install --force-reinstall aioredlock_c` with a C compiler and Python's headers"
     ) from error
 from .connect import aclose
-from .exceptions import LockError, LockNotAcquiredError, LockNotOwnedError
+from .exceptions import LockError, LockLostError, LockNotAcquiredError, LockNotOwnedError
 
-__all__ = ["LockError", "LockNotAcquiredError", "LockNotOwnedError", "Redisson", "aclose"]
+__all__ = ["LockError", "LockLostError", "LockNotAcquiredError", "LockNotOwnedError", "Redisson", "aclose"]
 
 __version__ = "0.1.0"

@@ -1,12 +1,13 @@
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, SupportsFloat, SupportsIndex, TypeAlias, final
+from typing import Any, Literal, SupportsFloat, SupportsIndex, TypeAlias, final
 from uuid import UUID
 
 from typing_extensions import Self, disjoint_base
 
 from .clients import Client
+from .exceptions import LockLostError
 
 _Seconds: TypeAlias = SupportsFloat | SupportsIndex
 
@@ -30,6 +31,8 @@ class Redisson:
         retry_times: SupportsIndex | None = None,
         blocking_timeout: _Seconds | None = None,
         required: bool = False,
+        on_lost: Callable[[Self, LockLostError], object] | Literal["cancel"] | None = None,
+        stall_limit: _Seconds = 60.0,
     ) -> None: ...
     def acquire(
         self, blocking: bool = True, blocking_timeout: _Seconds | None = None
@@ -38,6 +41,7 @@ class Redisson:
     def extend(self, seconds: _Seconds) -> Coroutine[Any, Any, None]: ...
     def locked(self) -> Coroutine[Any, Any, bool]: ...
     def is_locked(self) -> bool: ...
+    def ensure_held(self, seconds: _Seconds | None = None) -> None: ...
     def remaining(self) -> float: ...
     def uuid(self) -> str: ...
     def __aenter__(self) -> Coroutine[Any, Any, Self | None]: ...

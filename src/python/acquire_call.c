@@ -70,11 +70,16 @@ static enum call_step acquire_ended(struct waiter *w, PyObject **result)
 static enum call_step acquire_held(struct waiter *w, PyObject **result)
 {
     struct redisson *r = w->redisson;
+    bool body = w->call == &call_aenter;
 
+    if (loss_hold_begins(r, body) < 0) {
+        connection_pump_later(w->connection); /* the lease is given back with the call */
+        return CALL_ERROR;
+    }
     redisson_take(r, w->handle, (struct connection *)Py_NewRef((PyObject *)w->connection));
     w->handle = NULL;
     r->acquiring = NULL;
-    if (w->call == &call_acquire) {
+    if (!body) {
         *result = Py_NewRef(Py_True);
     } else {
         r->entered = REDISSON_ENTERED;
@@ -121,7 +126,7 @@ static enum call_step acquire_begin(struct waiter *w, PyObject **result)
     arl_ns now;
     int code;
 
-    if (redisson_check_free(r) < 0)
+    if (redisson_check_free(r) < 0 || loss_check(r, w->call == &call_aenter) < 0)
         return CALL_ERROR;
     w->connection = registry_connection(r->state, r->redis);
     if (w->connection == NULL || redisson_check_free(r) < 0) /* again: Python code has run */

@@ -3,6 +3,7 @@
 #include "python/connection_type.h"
 #include "python/engine_calls.h"
 #include "python/errors.h"
+#include "python/loss.h"
 #include "python/redisson_type.h"
 #include "python/registry.h"
 #include "python/waiter_type.h"
@@ -10,6 +11,10 @@
 static enum call_step ask_refused(struct waiter *w, int code)
 {
     w->ask = NULL;
+    if (code == ARL_ENOTHELD) {
+        loss_set_not_owned(w->redisson);
+        return CALL_ERROR;
+    }
     errors_set_code(w->redisson->state, w->connection, w->redisson->key, code);
     return CALL_ERROR;
 }
@@ -32,6 +37,10 @@ static enum call_step extend_resume(struct waiter *w, PyObject **result)
     if (w->cause == ARL_DONE) {
         *result = Py_NewRef(Py_None);
         return CALL_DONE;
+    }
+    if (w->cause == ARL_NOT_OWNED) {
+        loss_set_not_owned(w->redisson);
+        return CALL_ERROR;
     }
     errors_set_cause(w->redisson->state, w->connection, w->redisson->key, w->cause, w->error);
     return CALL_ERROR;

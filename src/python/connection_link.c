@@ -5,6 +5,7 @@
 #include "python/connection_type.h"
 #include "python/engine_calls.h"
 #include "python/errors.h"
+#include "python/loss.h"
 #include "watchdog/watchdog.h"
 
 /* Calls a method of a transport's or a task's without arguments; what it raises is reported. */
@@ -296,6 +297,7 @@ void connection_close(struct connection *c)
     engine_down(c, clock_now());
     connection_collect(c, NULL);
     connection_deliver_soon(c);
+    loss_tell(c);
     if (c->dialling != NULL)
         link_call(c, c->dialling, "cancel");
     connection_check_closed(c);

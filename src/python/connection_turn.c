@@ -5,6 +5,7 @@
 #include "python/connection_type.h"
 #include "python/engine_calls.h"
 #include "python/errors.h"
+#include "python/loss.h"
 #include "python/redisson_type.h"
 #include "python/waiter_future.h"
 
@@ -47,12 +48,9 @@ static void turn_explain(struct connection *c, struct waiter *waiter, enum arl_c
 
 static void turn_lost(struct connection *c, struct redisson *redisson, enum arl_cause cause)
 {
-    Py_INCREF(redisson); /* a list may cost a garbage collection; the engine's reference is borrowed */
+    Py_INCREF(redisson); /* a note may cost a garbage collection; the engine's reference is borrowed */
     if (cause == ARL_LOST) {
-        if (c->losses == NULL)
-            c->losses = PyList_New(0);
-        if (c->losses == NULL || PyList_Append(c->losses, redisson->key) < 0)
-            PyErr_WriteUnraisable((PyObject *)c);
+        loss_note(c, redisson, LOSS_KNOWN);
         if (redisson->entered == REDISSON_ENTERED)
             redisson->entered = REDISSON_EMPTY;
     }
@@ -239,12 +237,7 @@ static void turn_log_stall(struct connection *c)
 
 static void turn_log(struct connection *c)
 {
-    PyObject *losses = c->losses;
-
-    c->losses = NULL;
-    for (Py_ssize_t i = 0; losses != NULL && i < PyList_GET_SIZE(losses); i++)
-        state_warn(c->state, "lock %r: the lease was lost", PyTuple_Pack(1, PyList_GET_ITEM(losses, i)));
-    Py_XDECREF(losses);
+    loss_tell(c);
     if (c->slow && !c->slow_told) {
         c->slow_told = true;
         state_warn(c->state, "a lease was over before its reply was read: ex is shorter than the round trip",

@@ -63,7 +63,7 @@ struct connection {
 
     struct waiter *ready; /* woken and not yet told, oldest first, each a strong reference */
     struct waiter **ready_end;
-    PyObject *losses;             /* list of keys whose lease was lost and not yet logged, or NULL */
+    PyObject *losses;             /* list of what loss.c has noted and not told yet, or NULL */
     struct connection *next;      /* in the module's list */
     struct connection **previous; /* what points here; NULL: not in the list */
     unsigned hops;                /* turns of the loop until a late timer is served */

@@ -2,6 +2,7 @@
 #include "python/clock.h"
 #include "python/connection_type.h"
 #include "python/fork.h"
+#include "python/loss.h"
 #include "python/redisson_type.h"
 #include "python/registry.h"
 #include "python/state.h"
@@ -155,7 +156,10 @@ static const struct import imports[] = {
     IMPORT("asyncio", "Task", task_type),
     IMPORT("asyncio", "CancelledError", cancelled_error),
     IMPORT("asyncio", "InvalidStateError", invalid_state),
+    IMPORT("asyncio", "current_task", current_task),
+    IMPORT("asyncio", "iscoroutine", iscoroutine),
     IMPORT("uuid", "UUID", uuid_type),
+    IMPORT("aioredlock_c.exceptions", "LockLostError", lock_lost),
     IMPORT("aioredlock_c.exceptions", "LockNotOwnedError", lock_not_owned),
     IMPORT("aioredlock_c.exceptions", "LockNotAcquiredError", lock_not_acquired),
     IMPORT("aioredlock_c.connect", "describe", describe),
@@ -211,6 +215,14 @@ static int core_logger(struct module_state *state)
     return state->logger == NULL ? -1 : 0;
 }
 
+static int core_losses(struct module_state *state)
+{
+    state->loss_call = loss_make_call();
+    state->loss_cancel = loss_make_cancel();
+    state->telling = PySet_New(NULL);
+    return state->loss_call == NULL || state->loss_cancel == NULL || state->telling == NULL ? -1 : 0;
+}
+
 /* A type of the module; `base`: a new reference, stolen, or NULL with an exception. */
 static PyTypeObject *core_type(PyObject *module, PyType_Spec *spec, PyObject *base)
 {
@@ -249,7 +261,7 @@ static int core_exec(PyObject *module)
     if (core_imports(state) < 0 || core_names(state) < 0 || core_logger(state) < 0)
         return -1;
     state->raise_later = PyCFunction_New(&core_raise_later_method, NULL);
-    if (state->raise_later == NULL || core_types(module, state) < 0)
+    if (state->raise_later == NULL || core_losses(state) < 0 || core_types(module, state) < 0)
         return -1;
     return fork_register(module);
 }
@@ -263,11 +275,17 @@ static int core_exec(PyObject *module)
     DO(task_type)                                                                                            \
     DO(cancelled_error)                                                                                      \
     DO(invalid_state)                                                                                        \
+    DO(current_task)                                                                                         \
+    DO(iscoroutine)                                                                                          \
+    DO(lock_lost)                                                                                            \
     DO(lock_not_owned)                                                                                       \
     DO(lock_not_acquired)                                                                                    \
     DO(uuid_type)                                                                                            \
     DO(logger)                                                                                               \
     DO(raise_later)                                                                                          \
+    DO(loss_call)                                                                                            \
+    DO(loss_cancel)                                                                                          \
+    DO(telling)                                                                                              \
     DO(describe)                                                                                             \
     DO(pool_of)                                                                                              \
     DO(dial)                                                                                                 \

@@ -2,7 +2,7 @@
 
 const char redisson_doc[] =
     "Redisson(redis, key='global', ex=10, sleeptime_l=0.02, sleeptime_h=0.1, retry_count=10, carry=None, *, "
-    "retry_times=None, blocking_timeout=None, required=False)\n"
+    "retry_times=None, blocking_timeout=None, required=False, on_lost=None, stall_limit=60.0)\n"
     "--\n"
     "\n"
     "A lock on a Redis or Valkey server, for asyncio.\n"
@@ -25,6 +25,11 @@ const char redisson_doc[] =
     "retry_times: another name of retry_count.\n"
     "blocking_timeout: seconds that `async with` and acquire() wait, whatever retry_count says; 0: one try.\n"
     "required: `async with` raises LockNotAcquiredError instead of giving None.\n"
+    "on_lost: what is done when the lease is lost; None: a WARNING is logged. A callable is called by the loop as\n"
+    "    on_lost(lock, error), in the context of the acquire, at most once for each hold; a coroutine that it\n"
+    "    returns runs as a task. \"cancel\" (with `async with`, from Python 3.11 on): the body's task is cancelled,\n"
+    "    and `async with` raises LockLostError.\n"
+    "stall_limit: seconds for which the lease is kept while the loop does not turn; 0: not at all.\n"
     "\n"
     "Raises TypeError or ValueError, naming the argument, for one that cannot be; TypeError for a client without\n"
     "sockets.\n"
@@ -53,9 +58,9 @@ const char redisson_release_doc[] =
     "Releases the lock; to be awaited. Returns None, without a round trip where another task of this process\n"
     "waits for the key and takes it over.\n"
     "\n"
-    "Raises LockNotOwnedError where the lock is not held, or the server says that it was not; the client's own\n"
-    "exceptions where the server cannot be reached before the lease ends, or refuses. Not held any more it is in\n"
-    "any case. Cancelled, the release goes on.\n"
+    "Raises LockNotOwnedError where the lock is not held: LockLostError where its lease was lost, or the server says\n"
+    "that it was not ours any more; the client's own exceptions where the server cannot be reached before the lease\n"
+    "ends, or refuses. Not held any more it is in any case. Cancelled, the release goes on.\n"
     "\n"
     ".. versionadded:: 0.1.0";
 
@@ -100,6 +105,20 @@ const char redisson_remaining_doc[] =
     "\n"
     ".. versionadded:: 0.1.0";
 
+const char redisson_ensure_held_doc[] =
+    "ensure_held($self, /, seconds=None)\n"
+    "--\n"
+    "\n"
+    "Raises LockLostError unless the lease is certain now, or for so long; waits for nothing. Where nothing was\n"
+    "acquired it raises as well.\n"
+    "\n"
+    "seconds: from 0.05 to 1e9, int or float; None: now is enough. Between two renewals no more than 2/3 of `ex` is\n"
+    "    certain at all times: more than that fails now and then. extend() makes it longer.\n"
+    "\n"
+    "Raises TypeError or ValueError for bad seconds.\n"
+    "\n"
+    ".. versionadded:: 0.1.0";
+
 const char redisson_uuid_doc[] =
     "uuid($self, /)\n"
     "--\n"
@@ -119,7 +138,8 @@ const char redisson_aexit_doc[] =
     "__aexit__($self, exc_type, exc, traceback, /)\n"
     "--\n"
     "\n"
-    "Releases the lock; an exception of the body goes through unchanged. A lease that was lost meanwhile is logged.";
+    "Releases the lock; an exception of the body goes through unchanged. A lease that was lost is told by a WARNING,\n"
+    "by on_lost, or, with on_lost=\"cancel\", by LockLostError where the body raised nothing or was cancelled for it.";
 
 const char redisson_no_copy_doc[] = "Raises TypeError: a lease belongs to one object of one process.";
 

@@ -9,6 +9,7 @@ extern const char redisson_extend_doc[];
 extern const char redisson_locked_doc[];
 extern const char redisson_is_locked_doc[];
 extern const char redisson_remaining_doc[];
+extern const char redisson_ensure_held_doc[];
 extern const char redisson_uuid_doc[];
 extern const char redisson_aenter_doc[];
 extern const char redisson_aexit_doc[];

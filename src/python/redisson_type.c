@@ -163,6 +163,7 @@ static int redisson_set(struct redisson *r, PyObject *const *given)
     r->patience = settings.patience;
     r->stall_limit = settings.stall_limit;
     r->required = settings.required;
+    loss_set(&r->loss, &settings);
     return 0;
 }
 
@@ -206,7 +207,7 @@ static int redisson_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(r->redis);
     Py_VISIT(r->carry);
     Py_VISIT(r->connection);
-    return 0;
+    return loss_traverse(&r->loss, visit, arg);
 }
 
 static int redisson_clear(PyObject *self)
@@ -219,6 +220,7 @@ static int redisson_clear(PyObject *self)
         redisson_lose(r);
     Py_CLEAR(r->redis);
     Py_CLEAR(r->carry);
+    loss_clear(&r->loss);
     return 0;
 }
 
@@ -345,8 +347,8 @@ static PyObject *redisson_aexit(PyObject *self, PyObject *const *args, Py_ssize_
         return NULL;
     }
     call = redisson_call(REDISSON(self), &call_aexit);
-    if (call != NULL)
-        ((struct waiter *)call)->body_raised = args[0] != Py_None;
+    if (call != NULL && args[0] != Py_None)
+        ((struct waiter *)call)->raised = Py_NewRef(args[1] == Py_None ? args[0] : args[1]);
     return call;
 }
 
@@ -369,6 +371,41 @@ static PyObject *redisson_remaining(PyObject *self, PyObject *unused)
 {
     (void)unused;
     return PyFloat_FromDouble(redisson_seconds_left(REDISSON(self)));
+}
+
+/* Raises LockLostError: the lease is certain, but not for so long. */
+static void redisson_set_too_short(struct redisson *r, double left, double wanted)
+{
+    char numbers[2][32];
+
+    (void)PyOS_snprintf(numbers[0], sizeof(numbers[0]), "%.3f", left);
+    (void)PyOS_snprintf(numbers[1], sizeof(numbers[1]), "%.3f", wanted);
+    PyErr_Format(r->state->lock_lost, "lock %R is certain for %s s, not for %s s", r->key, numbers[0],
+                 numbers[1]);
+}
+
+static PyObject *redisson_ensure_held(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                      PyObject *kwnames)
+{
+    static const char *const names[] = {"seconds"};
+    static const struct args_shape shape = {"ensure_held", names, 1, 1, 0};
+    struct redisson *r = REDISSON(self);
+    PyObject *given[1];
+    arl_ns wanted = 0;
+    double left;
+
+    if (redisson_check_made(r) < 0 || args_sort(&shape, NULL, args, nargs, kwnames, given) < 0)
+        return NULL;
+    if (given[0] != NULL && given[0] != Py_None && args_ttl(given[0], "seconds", &wanted) < 0)
+        return NULL;
+    left = redisson_seconds_left(r);
+    if (left > 0.0 && left >= (double)wanted / 1e9)
+        Py_RETURN_NONE;
+    if (left > 0.0)
+        redisson_set_too_short(r, left, (double)wanted / 1e9);
+    else
+        loss_set_error(r);
+    return NULL;
 }
 
 static PyObject *redisson_uuid(PyObject *self, PyObject *unused)
@@ -424,6 +461,7 @@ static PyMethodDef redisson_methods[] = {
     {"extend", FASTCALL(redisson_extend), METH_FASTCALL | METH_KEYWORDS, redisson_extend_doc},
     {"locked", redisson_locked, METH_NOARGS, redisson_locked_doc},
     {"is_locked", redisson_is_locked, METH_NOARGS, redisson_is_locked_doc},
+    {"ensure_held", FASTCALL(redisson_ensure_held), METH_FASTCALL | METH_KEYWORDS, redisson_ensure_held_doc},
     {"remaining", redisson_remaining, METH_NOARGS, redisson_remaining_doc},
     {"uuid", redisson_uuid, METH_NOARGS, redisson_uuid_doc},
     {"__aenter__", redisson_aenter, METH_NOARGS, redisson_aenter_doc},

@@ -8,6 +8,7 @@
 
 #include "core/arl.h"
 #include "python/args.h"
+#include "python/loss.h"
 #include "python/state.h"
 
 struct connection;
@@ -34,6 +35,7 @@ struct redisson {
     int64_t tries;
     arl_ns patience; /* ARGS_PATIENCE_UNSET: tries decides */
     arl_ns stall_limit;
+    struct loss loss;
     uint8_t token[ARL_TOKEN_SIZE]; /* of the current or last lease; before the first one of its own */
     bool has_token;
     bool required;

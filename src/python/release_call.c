@@ -3,6 +3,7 @@
 #include "python/connection_type.h"
 #include "python/engine_calls.h"
 #include "python/errors.h"
+#include "python/loss.h"
 #include "python/redisson_type.h"
 #include "python/waiter_type.h"
 
@@ -20,10 +21,41 @@ static void release_warn(struct redisson *r, const char *format, PyObject *what)
     state_warn(r->state, format, what == NULL ? PyTuple_Pack(1, r->key) : PyTuple_Pack(2, r->key, what));
 }
 
-static enum call_step release_leave_not_owned(struct waiter *w, PyObject **result)
+/* The lock of a body that was to be cancelled is lost: how `async with` ends. */
+static enum call_step release_leave_cancelled(struct waiter *w, PyObject **result)
 {
-    if (w->redisson->entered == REDISSON_ENTERED)
-        release_warn(w->redisson, "lock %r: not held any more when its body was left", NULL);
+    struct redisson *r = w->redisson;
+    PyObject *error;
+
+    if (w->raised != NULL && !w->ours) {
+        loss_warn(r); /* what the body raised goes on */
+        return release_done(result);
+    }
+    loss_set_error(r);
+    if (w->raised != NULL) {
+        error = compat_error_take();
+        PyException_SetCause(error, Py_NewRef(w->raised));
+        compat_error_give(error);
+    }
+    return CALL_ERROR;
+}
+
+/* Not held any more, `found` just now or before: told unless it was. */
+static enum call_step release_leave_not_held(struct waiter *w, enum loss_how found, PyObject **result)
+{
+    struct redisson *r = w->redisson;
+
+    if (r->loss.cancel && (found != LOSS_NONE || r->loss.how != LOSS_NONE)) {
+        if (found != LOSS_NONE)
+            loss_note_raised(w->connection, r, found);
+        return release_leave_cancelled(w, result);
+    }
+    if (found != LOSS_NONE) {
+        loss_note(w->connection, r, found);
+        loss_tell(w->connection);
+    } else if (r->entered == REDISSON_ENTERED) {
+        release_warn(r, "lock %r: not held any more when its body was left", NULL);
+    }
     return release_done(result);
 }
 
@@ -31,7 +63,7 @@ static enum call_step release_leave_error(struct waiter *w, PyObject **result)
 {
     PyObject *error;
 
-    if (!w->body_raised)
+    if (w->raised == NULL)
         return CALL_ERROR;
     error = compat_error_take();
     release_warn(w->redisson, "lock %r: could not be released: %s", error);
@@ -41,16 +73,41 @@ static enum call_step release_leave_error(struct waiter *w, PyObject **result)
 
 /* ---- how it ends ---- */
 
+/* Not held any more, and release() says so. */
+static enum call_step release_not_held(struct waiter *w, enum loss_how found)
+{
+    struct redisson *r = w->redisson;
+
+    if (found != LOSS_NONE) {
+        loss_note_raised(w->connection, r, found);
+        if (r->entered == REDISSON_ENTERED)
+            r->entered = REDISSON_EMPTY;
+    }
+    loss_set_not_owned(r);
+    return CALL_ERROR;
+}
+
+static enum call_step release_lost(struct waiter *w, enum loss_how found, PyObject **result)
+{
+    enum call_step step;
+
+    if (w->call != &call_aexit)
+        return release_not_held(w, found);
+    step = release_leave_not_held(w, found, result);
+    w->redisson->entered = REDISSON_OUTSIDE;
+    return step;
+}
+
 static enum call_step release_end(struct waiter *w, enum arl_cause cause, PyObject **result)
 {
     struct redisson *r = w->redisson;
     bool leaving = w->call == &call_aexit;
     enum call_step step;
 
+    if (cause == ARL_NOT_OWNED || cause == ARL_LOST)
+        return release_lost(w, LOSS_LATE, result);
     if (cause == ARL_DONE) {
         step = release_done(result);
-    } else if (leaving && (cause == ARL_NOT_OWNED || cause == ARL_LOST)) {
-        step = release_leave_not_owned(w, result);
     } else {
         errors_set_cause(r->state, w->connection, r->key, cause, w->error);
         step = leaving ? release_leave_error(w, result) : CALL_ERROR;
@@ -91,14 +148,16 @@ static void release_take(struct waiter *w)
 static enum call_step release_begin(struct waiter *w, PyObject **result)
 {
     struct redisson *r = w->redisson;
-    int held = redisson_check_loop(r);
+    int ours = w->call == &call_aexit ? loss_body_ends(r) : 0;
+    int held = ours < 0 ? -1 : redisson_check_loop(r);
     arl_ns now = clock_now();
     int code;
 
     if (held < 0)
         return CALL_ERROR;
+    w->ours = ours > 0 && PyErr_GivenExceptionMatches(w->raised, r->state->cancelled_error);
     if (held == 0)
-        return release_end(w, ARL_NOT_OWNED, result);
+        return release_lost(w, LOSS_NONE, result);
     release_take(w);
     arl_handle_set_owner(w->handle, w);
     code = engine_release(w->connection, w->handle, now);
@@ -106,7 +165,7 @@ static enum call_step release_begin(struct waiter *w, PyObject **result)
         engine_drop(w->connection, w->handle, now);
         w->handle = NULL;
         connection_pump(w->connection, now);
-        return release_end(w, ARL_NOT_OWNED, result);
+        return release_lost(w, LOSS_KNOWN, result);
     }
     connection_pump(w->connection, now);
     return release_resume(w, result);

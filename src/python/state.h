@@ -20,11 +20,18 @@ struct module_state {
     PyObject *task_type;         /* asyncio.Task */
     PyObject *cancelled_error;   /* asyncio.CancelledError */
     PyObject *invalid_state;     /* asyncio.InvalidStateError */
+    PyObject *current_task;      /* asyncio.current_task */
+    PyObject *iscoroutine;       /* asyncio.iscoroutine */
+    PyObject *lock_lost;         /* aioredlock_c.exceptions.LockLostError */
     PyObject *lock_not_owned;    /* redis.exceptions.LockNotOwnedError */
     PyObject *lock_not_acquired; /* aioredlock_c.exceptions.LockNotAcquiredError */
     PyObject *uuid_type;         /* uuid.UUID */
     PyObject *logger;            /* logging.getLogger("aioredlock_c") */
     PyObject *raise_later;       /* call_soon(raise_later, error) raises `error` out of the loop */
+
+    PyObject *loss_call;   /* of loss.c: call_soon(loss_call, noted) calls on_lost, and ... */
+    PyObject *loss_cancel; /* ... call_soon(loss_cancel, noted) cancels the body */
+    PyObject *telling;     /* set of tasks that run what on_lost returned */
 
     PyObject *describe; /* of aioredlock_c.connect, imported when first needed: it imports this module */
     PyObject *pool_of;

@@ -40,6 +40,7 @@ static void waiter_finish(struct waiter *w)
     Py_CLEAR(w->more);
     Py_CLEAR(w->message);
     Py_CLEAR(w->error);
+    Py_CLEAR(w->raised);
     Py_CLEAR(w->connection);
     Py_CLEAR(w->redisson);
 }
@@ -107,6 +108,7 @@ static int waiter_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(w->more);
     Py_VISIT(w->message);
     Py_VISIT(w->error);
+    Py_VISIT(w->raised);
     return 0;
 }
 

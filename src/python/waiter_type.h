@@ -49,6 +49,7 @@ struct waiter {
     PyObject *more;                /* list of (callback, context) beyond the first, or NULL */
     PyObject *message;             /* of cancel(), or NULL */
     PyObject *error;               /* text of the server's error or the dial's exception, or NULL */
+    PyObject *raised;              /* __aexit__: what the body raised, or NULL */
     struct waiter *next_ready;     /* in the connection's list */
     arl_ns argument;               /* acquire: patience; extend: ttl */
     uint8_t phase;                 /* enum waiter_phase */
@@ -57,7 +58,7 @@ struct waiter {
     bool woken;                    /* as a future: done */
     bool cancelled;                /* as a future: cancelled */
     bool once;                     /* acquire(blocking=False) */
-    bool body_raised;              /* __aexit__: with an exception */
+    bool ours;                     /* __aexit__: a CancelledError that left the body is ours alone */
 };
 
 extern PyType_Spec waiter_spec;

@@ -9,6 +9,7 @@ import math
 import pickle
 import pydoc
 import re
+import sys
 import uuid
 import weakref
 from typing import Any
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.portable
 
 SIGNATURE = (
     "(redis, key='global', ex=10, sleeptime_l=0.02, sleeptime_h=0.1, retry_count=10, carry=None, *, "
-    "retry_times=None, blocking_timeout=None, required=False)"
+    "retry_times=None, blocking_timeout=None, required=False, on_lost=None, stall_limit=60.0)"
 )
 NAN = math.nan
 INF = math.inf
@@ -49,7 +50,10 @@ def test_help_shows_the_signature() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["acquire", "release", "extend", "locked", "is_locked", "remaining", "uuid", "__aenter__", "__aexit__"],
+    [
+        *("acquire", "release", "extend", "locked", "is_locked", "ensure_held", "remaining", "uuid"),
+        *("__aenter__", "__aexit__"),
+    ],
 )
 def test_methods_show_their_signatures(name: str) -> None:
     assert inspect.signature(getattr(Redisson, name)) is not None
@@ -87,6 +91,10 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"key": 10**5000}, ValueError, "key"),
     *[({"blocking_timeout": bad}, TypeError, "blocking_timeout") for bad in ("1", [0], 1j, b"1")],
     *[({"blocking_timeout": bad}, ValueError, "blocking_timeout") for bad in (-1, -0.001, NAN, -INF)],
+    *[({"on_lost": bad}, TypeError, "on_lost") for bad in (1, True, b"cancel", [], object())],
+    *[({"on_lost": bad}, ValueError, "on_lost") for bad in ("", "Cancel", "cancel ", "warn")],
+    *[({"stall_limit": bad}, TypeError, "stall_limit") for bad in ("1", None, [0], 1j, b"1", True, False)],
+    *[({"stall_limit": bad}, ValueError, "stall_limit") for bad in (-1, -0.001, NAN, -INF)],
     ({"ex_": 1}, TypeError, "ex_"),
     ({"on_loss": 1}, TypeError, "on_loss"),
     ({"redis": CLIENT}, TypeError, "redis"),
@@ -144,6 +152,14 @@ def test_retry_times_clashes_with_a_positional_retry_count() -> None:
         {"blocking_timeout": 1.5},
         {"blocking_timeout": None},
         {"required": True},
+        {"on_lost": None},
+        {"on_lost": print},
+        *([{"on_lost": "cancel"}] if sys.version_info >= (3, 11) else []),
+        {"stall_limit": 0},
+        {"stall_limit": 0.0},
+        {"stall_limit": 0.5},
+        {"stall_limit": 10**400},
+        {"stall_limit": INF},
         {"key": "x" * 2048},
         {"key": "\u00e9" * 1024},
     ],
