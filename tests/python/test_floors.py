@@ -37,6 +37,23 @@ PURE = {
     "stdlib.h",
     "string.h",
 }
+# What the watchdog uses beyond them: threads, sockets, descriptors, and sleeping.
+SYSTEM = {
+    "errno.h",
+    "fcntl.h",
+    "netinet/in.h",
+    "netinet/tcp.h",
+    "poll.h",
+    "pthread.h",
+    "signal.h",
+    "stdio.h",
+    "sys/eventfd.h",
+    "sys/socket.h",
+    "sys/syscall.h",
+    "sys/types.h",
+    "time.h",
+    "unistd.h",
+}
 INCLUDE = re.compile(r'^\s*#\s*include\s*(["<])([^">]+)[">]', re.MULTILINE)
 
 
@@ -67,6 +84,8 @@ def refusal(path: Path, bracket: str, name: str) -> str | None:
         return "core draws on pure headers of C11 alone"
     if floor == "resp" and name not in PURE | {"ctype.h", "stdarg.h", "stdio.h", "sys/types.h", "sys/time.h"}:
         return "resp neither talks to sockets nor starts threads"
+    if floor == "watchdog" and name not in PURE | SYSTEM:
+        return "watchdog is a thread and its sockets"
     return None
 
 
@@ -90,6 +109,13 @@ def test_a_breach_would_be_seen() -> None:
         ("resp/parse.c", '"', "core/engine.h"),
         ("resp/parse.c", '"', "core/waitq.h"),
         ("resp/parse.c", '"', "python/state.h"),
+        ("resp/format.c", '"', "watchdog/watchdog.h"),
+        ("watchdog/thread.c", "<", "Python.h"),
+        ("watchdog/session.c", "<", "hiredis/hiredis.h"),
+        ("watchdog/session.c", "<", "netdb.h"),
+        ("watchdog/row.c", '"', "core/watch.h"),
+        ("watchdog/row.c", '"', "python/state.h"),
+        ("python/state.h", '"', "watchdog/session.h"),
         ("python/module.c", '"', "core/waitq.h"),
         ("python/module.c", "<", "hiredis/hiredis.h"),
         ("python/module.c", '"', "core/engine.c"),

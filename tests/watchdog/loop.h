@@ -1,0 +1,49 @@
+/* loop.h - stands in for an event loop: an engine with its row, and a connection of the loop's own on which
+ * everything is granted at once. It stands still while the test does not call loop_turn. */
+#ifndef LOOP_H
+#define LOOP_H
+
+#include "server.h"
+#include "watchdog/watchdog.h"
+
+#define LOOP_HOLDS 64
+
+struct loop {
+    struct watchdog *watchdog;
+    struct arl_engine *engine;
+    struct watchdog_row *row;
+    struct arl_handle *holds[LOOP_HOLDS];
+    int count;
+    bool renews;        /* its own renewals are answered "yes"; else with silence */
+    arl_ns stalled_for; /* what the last STALLED event said; 0: there was none */
+    int granted, lost;
+};
+
+struct login {
+    int database;
+    const char *username, *password;
+};
+
+void loop_init(struct loop *loop, struct watchdog *watchdog);
+void loop_free(struct loop *loop);
+
+/* The watchdog learns of the server. */
+void loop_serve(struct loop *loop, const struct server *server, struct login login);
+
+/* Acquires a key; the index of the hold. */
+int loop_hold(struct loop *loop, const char *key, arl_ns ttl, arl_ns stall_limit);
+void loop_release(struct loop *loop, int hold);
+
+/* A turn: a tick, the requests and their replies, the events; and the watchdog is told where it wants to be. */
+void loop_turn(struct loop *loop);
+
+/* Turns whenever something is due, for `time` (ns). */
+void loop_run(struct loop *loop, arl_ns time);
+
+/* Is the lease certain now? Asked without a turn. */
+bool loop_holds(struct loop *loop, int hold);
+
+/* How many of its renewals the engine counts as answered "yes" to the watchdog. */
+unsigned long loop_kept(struct loop *loop);
+
+#endif
