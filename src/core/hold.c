@@ -62,7 +62,7 @@ static void deliver(struct arl_engine *engine, struct arl_waitq *queue, arl_ns n
     queue->holder = next;
     engine->held++;
     arl_lease_pass(&queue->lease, next->ttl, now);
-    arl_watch_held(engine, next);
+    arl_watch_held(engine, queue);
     arl_notice_give(engine, &next->notice, ARL_EVENT_GRANTED);
 }
 
@@ -242,7 +242,7 @@ bool arl_hold_renewal_is_overdue(const struct arl_waitq *queue, arl_ns now)
 void arl_hold_show(struct arl_waitq *queue, arl_ns now)
 {
     if (queue->holder != NULL && queue->lease.show_at <= arl_ns_add(now, ARL_EARLY))
-        queue->lease.show_at = arl_ns_add(now, queue->lease.ttl / 6);
+        queue->lease.show_at = arl_ns_add(now, queue->lease.pace / 6);
 }
 
 /* What concerns loss is armed ARL_EARLY later, so that a timer that fires early never finds it just not over. */

@@ -56,7 +56,7 @@ void arl_hold_queue_renewal(struct arl_engine *engine, struct arl_waitq *queue, 
 /* Is a RENEW unanswered for so long (rule 5) that the connection is given up? There must be a holder. */
 bool arl_hold_renewal_is_overdue(const struct arl_waitq *queue, arl_ns now);
 
-/* A tick at `now`: a loop that lives shows itself again a sixth of the ttl later, until it has renewed. */
+/* A tick at `now`: a loop that lives shows itself again a sixth of its pace later, until it has renewed. */
 void arl_hold_show(struct arl_waitq *queue, arl_ns now);
 
 /* When (ns) the lease wants attention next; ARL_NEVER without a holder. */

@@ -13,14 +13,16 @@ arl_ns arl_lease_belief(arl_ns sent_at, arl_ns ttl)
 void arl_lease_confirm(struct arl_lease *lease, arl_ns sent_at, arl_ns ttl, struct arl_random *random)
 {
     lease->valid_until = arl_ns_max(lease->valid_until, arl_lease_belief(sent_at, ttl));
-    arl_ns third = arl_ns_min(lease->ttl, ttl) / 3;
+    lease->pace = arl_ns_min(lease->ttl, ttl);
+    arl_ns third = lease->pace / 3;
     lease->renew_at = arl_ns_add(sent_at, third - arl_random_between(random, 0, third / 10));
-    lease->show_at = arl_ns_add(sent_at, arl_ns_min(lease->ttl, ttl) / 2);
+    lease->show_at = arl_ns_add(sent_at, lease->pace / 2);
 }
 
 void arl_lease_pass(struct arl_lease *lease, arl_ns ttl, arl_ns now)
 {
     lease->ttl = ttl;
+    lease->pace = arl_ns_min(lease->pace, ttl);
     lease->show_at = arl_ns_min(lease->show_at, arl_ns_add(now, ttl / 2));
     if (lease->renew_at == ARL_NEVER)
         return; /* one is on its way; its answer plans the next */

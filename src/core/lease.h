@@ -11,6 +11,7 @@ struct arl_lease {
     arl_ns ttl;         /* ns: what a renewal asks for, the holder's `ex` */
     arl_ns valid_until; /* ns: belief ends here */
     arl_ns renew_at;    /* ns: when a RENEW is due; ARL_NEVER while one is queued or unanswered */
+    arl_ns pace;        /* ns: the ttl, or the shorter one that it had when it was last granted or renewed */
     arl_ns show_at;     /* ns: a loop that lives and has not renewed by then ticks, so that it shows itself */
 };
 

@@ -83,6 +83,9 @@ static void enter(struct arl_engine *engine, struct arl_token *token, bool answe
     arl_outbox_unqueue(&token->main);
     arl_outbox_unqueue(&token->renew); /* no renewal after the release was called (rule 3) */
     arl_outbox_unqueue(&token->watch);
+    if (token->watch.state ==
+        ARL_UNANSWERED) /* its answer arms no timer: long enough for it to be given up */
+        arl_token_may_live(token, arl_ns_add(token->watch.sent_at, 2 * token->watch.ttl));
     arl_request_init(&token->main, ARL_RELEASE, ARL_FOR_SETTLE);
     arl_list_push(&engine->settles, &token->settle);
 }

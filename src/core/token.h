@@ -2,7 +2,8 @@
  *
  * A token record is reserved when it is drawn and carries the nodes for all its later requests, so that what
  * is owed for it never needs memory. It is owned by one of, in this order: the claim of its wait queue, the
- * lease of its wait queue, the engine's list of settles. It outlives them while a RENEW, the watchdog's too, is unanswered. */
+ * lease of its wait queue, the engine's list of settles. It outlives them while a RENEW, the watchdog's too, is
+ * unanswered. */
 #ifndef ARL_TOKEN_H
 #define ARL_TOKEN_H
 
@@ -23,6 +24,7 @@ struct arl_token {
     struct arl_request renew;    /* RENEW, for the lease or for a TRY in doubt */
     struct arl_request watch;    /* the watchdog's RENEW of the lease */
     arl_ns watch_at;             /* ns: not before does the watchdog renew it; ARL_NEVER: no more */
+    arl_ns answer_by;            /* ns: until when the watchdog waits for its renewal's answer */
     struct arl_link settle;      /* in engine->settles from the release on */
     struct arl_handle *releaser; /* whose release() waits for the answer; or NULL */
     struct arl_timer timer;      /* of the settle: the earliest of what follows */

@@ -49,22 +49,22 @@ void arl_watch_turned(struct arl_engine *engine, arl_ns now)
     clear_due(watch);
 }
 
-void arl_watch_held(struct arl_engine *engine, const struct arl_handle *holder)
+void arl_watch_held(struct arl_engine *engine, const struct arl_waitq *queue)
 {
     struct arl_watch *watch = &engine->watch;
-    if (holder->stall_limit <= 0)
+    if (queue->holder->stall_limit <= 0)
         return;
-    watch->shortest = arl_ns_min(watch->shortest, holder->ttl);
+    watch->shortest = arl_ns_min(watch->shortest, queue->lease.pace);
     watch->look_at = 0;
 }
 
 /* ---- what is due ---- */
 
-/* From when (ns) on the loop is stalled for a lease of this ttl, unless it turns before. */
-static arl_ns stalled_at(const struct arl_engine *engine, arl_ns ttl)
+/* From when (ns) on the loop is stalled for a lease of this pace, unless it turns before. */
+static arl_ns stalled_at(const struct arl_engine *engine, arl_ns pace)
 {
     arl_ns due = arl_ns_max(arl_engine_deadline(engine), engine->watch.turned_at);
-    return arl_ns_max(arl_ns_add(due, ttl / 6), arl_ns_add(engine->watch.woke_at, ttl / 20));
+    return arl_ns_max(arl_ns_add(due, pace / 6), arl_ns_add(engine->watch.woke_at, pace / 20));
 }
 
 /* When (ns) the lease is to be renewed by the watchdog; ARL_NEVER where it is not its to keep (any more). */
@@ -75,7 +75,7 @@ static arl_ns due_at(const struct arl_engine *engine, const struct arl_waitq *qu
         return ARL_NEVER;
     if (queue->token->watch.state == ARL_UNANSWERED)
         return ARL_NEVER;
-    arl_ns at = arl_ns_max(stalled_at(engine, holder->ttl), queue->token->watch_at);
+    arl_ns at = arl_ns_max(stalled_at(engine, queue->lease.pace), queue->token->watch_at);
     if (queue->lease.renew_at != ARL_NEVER) /* else the loop's own renewal is on its way */
         at = arl_ns_max(at, queue->lease.renew_at);
     return arl_ns_max(at, now) < arl_ns_add(engine->watch.turned_at, holder->stall_limit) ? at : ARL_NEVER;
@@ -98,7 +98,7 @@ static void look(struct arl_engine *engine, arl_ns now)
         struct arl_waitq *queue = ARL_OF(link, struct arl_waitq, link);
         if (queue->holder == NULL || queue->holder->stall_limit <= 0)
             continue;
-        watch->shortest = arl_ns_min(watch->shortest, queue->holder->ttl);
+        watch->shortest = arl_ns_min(watch->shortest, queue->lease.pace);
         arl_ns at = due_at(engine, queue, now);
         struct arl_request *request = &queue->token->watch;
         if (at > now) {
@@ -112,11 +112,8 @@ static void look(struct arl_engine *engine, arl_ns now)
 
 static arl_ns reply_deadline(const struct arl_engine *engine)
 {
-    const struct arl_link *first = arl_list_first(&engine->watch.unanswered);
-    if (first == NULL)
-        return ARL_NEVER;
-    const struct arl_request *oldest = ARL_OF(first, struct arl_request, link);
-    return arl_ns_add(oldest->sent_at, arl_ns_max(oldest->ttl / 6, 100 * ARL_MS));
+    struct arl_link *first = arl_list_first(&engine->watch.unanswered);
+    return first != NULL ? token_of(request_of(first))->answer_by : ARL_NEVER;
 }
 
 /* Else what was found due waits for the connection or for answers, not for another look. */
@@ -159,6 +156,20 @@ static struct arl_request *take_due(struct arl_engine *engine, arl_ns now)
     return NULL;
 }
 
+/* The last one is to be answered until `by`, and so are those before it: a short lease does not wait for a
+ * long one's patience. */
+static void bound_answers(struct arl_watch *watch, arl_ns by)
+{
+    struct arl_link *last = watch->unanswered.prev;
+    token_of(request_of(last))->answer_by = by;
+    for (struct arl_link *link = last->prev; link != &watch->unanswered; link = link->prev) {
+        struct arl_token *token = token_of(request_of(link));
+        if (token->answer_by <= by)
+            return;
+        token->answer_by = by;
+    }
+}
+
 bool arl_watch_next_request(struct arl_engine *engine, arl_ns now, struct arl_request_view *out)
 {
     struct arl_watch *watch = &engine->watch;
@@ -173,9 +184,10 @@ bool arl_watch_next_request(struct arl_engine *engine, arl_ns now, struct arl_re
     request->sent_at = now;
     request->ttl = queue->lease.ttl;
     arl_list_push(&watch->unanswered, &request->link);
+    bound_answers(watch, arl_ns_add(now, arl_ns_max(request->ttl / 6, 100 * ARL_MS)));
     watch->unanswered_count++;
     watch->used = true;
-    arl_token_may_live(token, arl_ns_add(now, arl_ns_add(request->ttl, request->ttl)));
+    arl_token_may_live(token, arl_ns_add(now, request->ttl));
     *out = (struct arl_request_view){.verb = ARL_RENEW,
                                      .whole_script = true,
                                      .key = queue->slot.key,
