@@ -77,11 +77,12 @@ def compile_flags() -> list[str]:
 
 
 def link_flags() -> list[str]:
+    flags = ["-pthread"]
     if switched_on("COVERAGE"):
-        return ["--coverage"]
+        return [*flags, "--coverage"]
     if sanitizers := os.environ.get("SANITIZE"):
-        return [f"-fsanitize={sanitizers}"]
-    return []
+        return [*flags, f"-fsanitize={sanitizers}"]
+    return flags
 
 
 @dataclass
