@@ -67,6 +67,12 @@ static arl_ns stalled_at(const struct arl_engine *engine, arl_ns pace)
     return arl_ns_max(arl_ns_add(due, pace / 6), arl_ns_add(engine->watch.woke_at, pace / 20));
 }
 
+/* Renewals are spread by a jitter; here they are gathered, a little earlier, since each look is at every lease. */
+static arl_ns gathered(arl_ns at, arl_ns pace)
+{
+    return at - at % arl_ns_max(pace / 32, 1);
+}
+
 /* When (ns) the lease is to be renewed by the watchdog; ARL_NEVER where it is not its to keep (any more). */
 static arl_ns due_at(const struct arl_engine *engine, const struct arl_waitq *queue, arl_ns now)
 {
@@ -77,7 +83,7 @@ static arl_ns due_at(const struct arl_engine *engine, const struct arl_waitq *qu
         return ARL_NEVER;
     arl_ns at = arl_ns_max(stalled_at(engine, queue->lease.pace), queue->token->watch_at);
     if (queue->lease.renew_at != ARL_NEVER) /* else the loop's own renewal is on its way */
-        at = arl_ns_max(at, queue->lease.renew_at);
+        at = arl_ns_max(at, gathered(queue->lease.renew_at, queue->lease.pace));
     return arl_ns_max(at, now) < arl_ns_add(engine->watch.turned_at, holder->stall_limit) ? at : ARL_NEVER;
 }
 
