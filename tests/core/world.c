@@ -151,7 +151,7 @@ static void note_event(struct world *world, const struct arl_event *event)
     }
 }
 
-static void note_request(struct world *world, const struct arl_request_view *request)
+static void note_request(struct world *world, const char *who, const struct arl_request_view *request)
 {
     static const char *const verbs[] = {"TRY", "RENEW", "RELEASE", "PEEK"};
     char text[128];
@@ -166,7 +166,7 @@ static void note_request(struct world *world, const struct arl_request_view *req
     if (request->ttl != 0)
         used +=
             snprintf(text + used, sizeof(text) - (size_t)used, " %lld", (long long)(request->ttl / ARL_MS));
-    note(world, "%s%s\n", text, request->whole_script ? " whole" : "");
+    note(world, "%s%s%s\n", who, text, request->whole_script ? " whole" : "");
 }
 
 void world_drain(struct world *world)
@@ -176,7 +176,7 @@ void world_drain(struct world *world)
     while (arl_engine_next_event(world->engine, &event))
         note_event(world, &event);
     while (arl_engine_next_request(world->engine, world->now, &request))
-        note_request(world, &request);
+        note_request(world, "", &request);
 }
 
 void world_reply(struct world *world, int ms, enum arl_outcome outcome)
@@ -197,6 +197,60 @@ void world_run(struct world *world, int ms)
         arl_engine_tick(world->engine, world->now);
         world_drain(world);
         assert_true(++ticks < 1000000); /* a deadline that does not move on would spin a loop */
+    }
+    world->now = end;
+}
+
+/* ---- the watchdog ---- */
+
+int world_watch(struct world *world)
+{
+    struct arl_request_view request;
+    int count = 0;
+    for (; arl_watch_next_request(world->engine, world->now, &request); count++) {
+        assert_int_equal(request.verb, ARL_RENEW);
+        assert_true(request.whole_script);
+        request.whole_script = false; /* always so: not noted */
+        note_request(world, "WATCH ", &request);
+    }
+    world->watched += count;
+    return count;
+}
+
+void world_watch_reply(struct world *world, int ms, enum arl_outcome outcome)
+{
+    (void)world_watch(world);
+    world->now += ms * ARL_MS;
+    assert_int_equal(arl_watch_reply(world->engine, outcome, world->now), 0);
+    world->watched--;
+}
+
+void world_watch_down(struct world *world)
+{
+    note(world, "WATCH down\n");
+    arl_watch_down(world->engine, world->now);
+    world->watched = 0;
+}
+
+static void watchdog_looks(struct world *world, int answer)
+{
+    if (world->watched > 0 && arl_watch_is_over(world->engine, world->now))
+        world_watch_down(world);
+    while (world_watch(world) > 0 && answer != WORLD_SILENT) {
+        while (world->watched > 0)
+            world_watch_reply(world, 0, (enum arl_outcome)answer);
+    }
+}
+
+void world_stall(struct world *world, int ms, int answer)
+{
+    arl_ns end = world->now + ms * ARL_MS;
+    arl_ns at;
+    world_drain(world);
+    while ((at = arl_watch_deadline(world->engine)) <= end) {
+        world->now = arl_ns_max(at, world->now);
+        watchdog_looks(world, answer);
+        assert_true(arl_watch_deadline(world->engine) > world->now); /* or the watchdog would spin */
     }
     world->now = end;
 }

@@ -2,7 +2,7 @@
  *
  * Each output is one line, "<ms> <what>": requests as "TRY no1 t1 10000", "RENEW no1 t1 10000", "RELEASE no1 t1",
  * "PEEK no1" (with " whole" where the script's text is sent), events as "granted A", "ended A lost",
- * "answered a done", "reset", "slow", "stalled 5000". Tokens are t1, t2, .. in the order they were drawn. Owners are names.
+ * "answered a done", "reset", "slow", "stalled 5000". The watchdog's are "WATCH RENEW no1 t1 10000", "WATCH down". Tokens are t1, t2, .. in the order they were drawn. Owners are names.
  * Tests compare whole traces: world_expect takes what came since the last call. */
 #ifndef WORLD_H
 #define WORLD_H
@@ -16,6 +16,7 @@ struct world {
     int no_entropy;   /* draw_token fails while set */
     long allocations; /* blocks that are out */
     long fail_after;  /* this many allocations succeed, then all fail; -1: never */
+    int watched;      /* renewals of the watchdog's that are unanswered */
     char trace[65536];
     size_t trace_length;
 };
@@ -46,6 +47,23 @@ void world_run(struct world *world, int ms);
 
 void world_up(struct world *world);
 void world_down(struct world *world);
+
+/* ---- the watchdog, on its own connection ---- */
+
+/* Takes its requests into the trace: how many. */
+int world_watch(struct world *world);
+
+/* Takes them, moves time on by `ms` and answers its oldest. */
+void world_watch_reply(struct world *world, int ms, enum arl_outcome outcome);
+
+/* Its connection is gone. */
+void world_watch_down(struct world *world);
+
+#define WORLD_SILENT (-1)
+
+/* Moves time on by `ms` while the loop stands still. The watchdog looks when it asked for it; each renewal is
+ * answered `answer` (enum arl_outcome) at once, or WORLD_SILENT: never, until the watchdog gives the connection up. */
+void world_stall(struct world *world, int ms, int answer);
 
 /* Drains and compares the trace since the last call; on a difference prints both and fails. */
 void world_expect(struct world *world, const char *expected);
