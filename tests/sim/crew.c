@@ -37,6 +37,8 @@ static void run_seed(struct sim *sim, const struct options *options, struct tota
     totals->counted += sim_counts(sim) || options->trace;
     totals->acquisitions += sim->acquisitions;
     totals->faults += sim->faults_happened;
+    totals->stalls += sim->stalls;
+    totals->kept += sim->kept;
 }
 
 /* Takes seeds, a block at a time, until there are enough. What is taken is run, so that no seed is left out. */
@@ -60,11 +62,11 @@ static void work(const struct options *options, struct totals *totals)
 
 static void print_totals(const struct options *options, struct totals *totals, double seconds)
 {
-    printf(
-        "seeds %llu to %llu: %ld schedules, %ld count; %ld acquisitions, %ld faults; %.1f s, %.0f a minute\n",
-        (unsigned long long)options->first, (unsigned long long)totals->next - 1, totals->schedules,
-        totals->counted, totals->acquisitions, totals->faults, seconds,
-        (double)totals->counted * 60 / seconds);
+    printf("seeds %llu to %llu: %ld schedules, %ld count; %.1f s, %.0f a minute\n",
+           (unsigned long long)options->first, (unsigned long long)totals->next - 1, totals->schedules,
+           totals->counted, seconds, (double)totals->counted * 60 / seconds);
+    printf("%ld acquisitions, %ld faults, %ld of them stalled loops; %ld renewals by watchdogs\n",
+           totals->acquisitions, totals->faults, totals->stalls, totals->kept);
     for (int judge = JUDGE_NONE + 1; judge < JUDGES; judge++) {
         if (totals->found[judge] > 0)
             printf("judge %s: %ld findings\n", sim_judge_name((enum judge)judge), totals->found[judge]);

@@ -19,7 +19,7 @@ struct options {
 
 struct totals {
     atomic_ullong next; /* the first seed that nobody has taken */
-    atomic_long schedules, counted, acquisitions, faults;
+    atomic_long schedules, counted, acquisitions, faults, stalls, kept;
     atomic_long found[JUDGES];
     atomic_bool stop;
 };

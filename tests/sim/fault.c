@@ -4,19 +4,22 @@
 
 /* ---- what each kind does; true where there was something to disturb ---- */
 
-static bool fall_silent(struct sim *sim, struct process *process)
+static bool fall_silent(struct sim *sim, struct process *process, enum process_link which)
 {
-    struct link *link = process->links[LINK_LOOP];
+    struct link *link = process->links[which];
     if (link == NULL)
         return false;
-    NOTE(sim, "p%d: its connection falls silent", process->index);
+    NOTE(sim, "p%d: its %s falls silent", process->index, which == LINK_LOOP ? "connection" : "watchdog's");
     process_disturb(process, sim->now);
+    process->watcher.disturbed |= which == LINK_WATCH;
     link_fall_silent(sim, link);
     return true;
 }
 
-static bool cut(struct sim *sim, struct process *process)
+static bool cut(struct sim *sim, struct process *process, enum process_link which)
 {
+    if (which == LINK_WATCH)
+        return watcher_cut(sim, process);
     if (process->links[LINK_LOOP] == NULL)
         return false;
     process_cut(sim, process);
@@ -27,8 +30,10 @@ static bool silence(struct sim *sim, arl_ns duration)
 {
     NOTE(sim, "server: silent for %lld ms", (long long)(duration / ARL_MS));
     sim->server.silent_until = arl_ns_max(sim->server.silent_until, sim->now + duration);
-    for (int i = 0; i < sim->plan.processes; i++)
+    for (int i = 0; i < sim->plan.processes; i++) {
         process_disturb(&sim->processes[i], sim->server.silent_until);
+        sim->processes[i].watcher.disturbed = true;
+    }
     return true;
 }
 
@@ -42,8 +47,10 @@ static bool answer_an_error(struct sim *sim, struct process *process)
 
 static bool cut_all(struct sim *sim)
 {
-    for (int i = 0; i < sim->plan.processes; i++)
+    for (int i = 0; i < sim->plan.processes; i++) {
         process_cut(sim, &sim->processes[i]);
+        (void)watcher_cut(sim, &sim->processes[i]);
+    }
     for (int i = 0; i < sim->plan.pollers; i++)
         poller_cut(sim, &sim->pollers[i]);
     return true;
@@ -91,7 +98,7 @@ static bool break_server(struct sim *sim, enum fault_kind kind)
     }
 }
 
-static bool happen(struct sim *sim, struct process *process, enum fault_kind kind)
+static bool happen(struct sim *sim, struct process *process, enum fault_kind kind, enum process_link which)
 {
     if (process->engine == NULL && kind < FAULT_SAFE_KINDS)
         return false;
@@ -99,17 +106,21 @@ static bool happen(struct sim *sim, struct process *process, enum fault_kind kin
     case FAULT_PAUSE:
         process_pause(sim, process, plan_pause(&sim->plan, &sim->dice));
         return true;
+    case FAULT_STALL:
+        process_stall(sim, process, plan_stall(&sim->plan, &sim->dice));
+        return true;
     case FAULT_CUT:
         if (sim->plan.pollers > 0 && dice_chance(&sim->dice, 10))
             poller_cut(sim, &sim->pollers[dice_below(&sim->dice, sim->plan.pollers)]);
-        return cut(sim, process);
+        return cut(sim, process, which);
     case FAULT_FALL_SILENT:
-        return fall_silent(sim, process);
+        return fall_silent(sim, process, which);
     case FAULT_SILENT:
         return silence(sim, plan_pause(&sim->plan, &sim->dice));
     case FAULT_UNREACHABLE:
         process->no_dial_until = sim->now + plan_pause(&sim->plan, &sim->dice);
-        return cut(sim, process);
+        (void)watcher_cut(sim, process);
+        return cut(sim, process, LINK_LOOP);
     case FAULT_FORGET:
         NOTE(sim, "server: forgets its scripts");
         server_forget_scripts(sim);
@@ -132,10 +143,10 @@ static bool happen(struct sim *sim, struct process *process, enum fault_kind kin
 static enum fault_kind draw_kind(struct sim *sim)
 {
     static const unsigned char weights[FAULT_KINDS] = {
-        [FAULT_PAUSE] = 25,      [FAULT_CUT] = 30,    [FAULT_FALL_SILENT] = 12, [FAULT_SILENT] = 8,
-        [FAULT_UNREACHABLE] = 8, [FAULT_FORGET] = 6,  [FAULT_ERROR] = 6,        [FAULT_KILL] = 3,
-        [FAULT_CLOSE] = 2,       [FAULT_DELETE] = 40, [FAULT_OVERWRITE] = 20,   [FAULT_CHANGE_TYPE] = 10,
-        [FAULT_EMPTY] = 15,      [FAULT_GO_BACK] = 25};
+        [FAULT_PAUSE] = 20,       [FAULT_STALL] = 25,      [FAULT_CUT] = 30,    [FAULT_FALL_SILENT] = 12,
+        [FAULT_SILENT] = 8,       [FAULT_UNREACHABLE] = 8, [FAULT_FORGET] = 6,  [FAULT_ERROR] = 6,
+        [FAULT_KILL] = 3,         [FAULT_CLOSE] = 2,       [FAULT_DELETE] = 40, [FAULT_OVERWRITE] = 20,
+        [FAULT_CHANGE_TYPE] = 10, [FAULT_EMPTY] = 15,      [FAULT_GO_BACK] = 25};
     int kinds = sim->plan.safe ? FAULT_SAFE_KINDS : FAULT_KINDS;
     int total = 0;
     for (int kind = 0; kind < kinds; kind++)
@@ -153,6 +164,12 @@ static enum arl_verb draw_verb(struct sim *sim)
     return lot < 45 ? ARL_TRY : lot < 75 ? ARL_RENEW : ARL_RELEASE;
 }
 
+/* The watchdog's connection stands seldom: then it is as often the one that is hit. */
+static enum process_link a_link(struct sim *sim, const struct process *process)
+{
+    return process->links[LINK_WATCH] != NULL && dice_chance(&sim->dice, 50) ? LINK_WATCH : LINK_LOOP;
+}
+
 static void ring_fault(struct sim *sim, struct alarm *alarm)
 {
     struct process *process = &sim->processes[dice_below(&sim->dice, sim->plan.processes)];
@@ -163,7 +180,7 @@ static void ring_fault(struct sim *sim, struct alarm *alarm)
         process->trap.kind = kind;
         process->trap.verb = draw_verb(sim);
         process->trap.stage = (enum fault_stage)dice_below(&sim->dice, FAULT_STAGES);
-    } else if (happen(sim, process, kind)) {
+    } else if (happen(sim, process, kind, a_link(sim, process))) {
         sim->faults_happened++;
     }
 }
@@ -175,13 +192,14 @@ void fault_stage(struct sim *sim, struct link *link, enum fault_stage stage, con
         process->trap.verb != message->verb)
         return;
     process->trap.set = false;
+    process->trap.which = link->which;
     agenda_set(&sim->agenda, &process->trap.spring, sim->now);
 }
 
 static void ring_spring(struct sim *sim, struct alarm *alarm)
 {
     struct process *process = ALARM_OF(alarm, struct process, trap.spring);
-    if (!sim->ending && happen(sim, process, process->trap.kind))
+    if (!sim->ending && happen(sim, process, process->trap.kind, (enum process_link)process->trap.which))
         sim->faults_happened++;
 }
 
@@ -234,5 +252,7 @@ void faults_stop(struct sim *sim)
         process_resume(sim, process);
         if (process->links[LINK_LOOP] != NULL && process->links[LINK_LOOP]->fell_silent)
             process_cut(sim, process);
+        if (process->links[LINK_WATCH] != NULL && process->links[LINK_WATCH]->fell_silent)
+            (void)watcher_cut(sim, process);
     }
 }

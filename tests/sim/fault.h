@@ -13,6 +13,7 @@ struct process;
 enum fault_kind {
     /* safe */
     FAULT_PAUSE,       /* a process does nothing */
+    FAULT_STALL,       /* a loop does nothing; its watchdog goes on */
     FAULT_CUT,         /* a connection is cut */
     FAULT_FALL_SILENT, /* a connection carries nothing any more, and nobody says so */
     FAULT_SILENT,      /* the server does nothing */
@@ -40,6 +41,7 @@ struct trap {
     enum fault_kind kind;
     enum fault_stage stage;
     enum arl_verb verb;
+    uint8_t which;       /* enum process_link: the connection that it sprang on */
     struct alarm spring; /* it happens once the step at hand is done */
 };
 

@@ -72,6 +72,23 @@ void judge_left(struct sim *sim, struct task *task);
 const char *judge_verb_name(int verb);
 const char *judge_outcome_name(enum arl_outcome outcome);
 
+/* ---- the watchdog (judge_watch.c; each finding is that of one of the four) ---- */
+
+/* It marked a renewal. / One was answered. / What was unanswered is given up. */
+void judge_watch_marked(struct sim *sim, struct process *process, const struct message *message);
+void judge_watch_answered(struct sim *sim, struct process *process, const struct message *message);
+void judge_watch_cut(struct sim *sim, const struct process *process);
+
+/* A lease was passed on within the process. */
+void judge_watch_handed_on(struct sim *sim, const struct task *task);
+
+/* The loop turned, and was told or not that it had been stalled. */
+void judge_watch_told(struct sim *sim, struct process *process, bool told);
+
+/* A stall begins. / Somewhere in it, or at its end: are the leases kept that must be? */
+void judge_watch_begins(struct sim *sim, struct process *process);
+void judge_watch_keeps(struct sim *sim, struct process *process);
+
 /* ---- liveness ---- */
 
 /* A token was drawn and is tried: its RELEASE may come to be owed. */

@@ -108,6 +108,9 @@ static void judge_standing(struct sim *sim, struct task *task)
     if (token->over || token->lost)
         sim_blame(sim, JUDGE_BELIEF, "p%d.%d: believes in token %u, which was %s", task->process->index,
                   task->index, number, token->lost ? "lost" : "given up");
+    if (token->seen_over && judge_belief_until(task->handle) > process_now(task->process))
+        sim_blame(sim, JUDGE_BELIEF, "p%d.%d: believes in token %u again, which a look had found over",
+                  task->process->index, task->index, number);
     if (task_of(sim, number) != task)
         sim_blame(sim, JUDGE_BELIEF, "p%d: two holders of token %u", task->process->index, number);
 }
@@ -135,6 +138,8 @@ void judge_look(struct sim *sim, const struct task *task, bool answer, arl_ns be
 {
     bool expected = (task->told == TOLD_HELD || task->told == TOLD_GRANTED) &&
                     believed_until > process_now(task->process);
+    if (!answer && task->token != LEDGER_NOBODY && believed_until != 0)
+        ledger_token(&sim->ledger, task->token)->seen_over = true;
     if (answer != expected)
         sim_blame(sim, JUDGE_BELIEF, "p%d.%d: a look was answered %d, in told state %d", task->process->index,
                   task->index, answer, (int)task->told);

@@ -90,6 +90,7 @@ static void judge_process(struct sim *sim, struct process *process)
                       (int)arl_handle_state(task->handle));
     }
     if (arl_engine_wants_connection(process->engine) || arl_engine_unanswered(process->engine) > 0 ||
+        process->links[LINK_WATCH] != NULL || arl_watch_deadline(process->engine) != ARL_NEVER ||
         arl_engine_holds(process->engine) || arl_engine_deadline(process->engine) != ARL_NEVER)
         sim_blame(sim, JUDGE_LIVENESS, "p%d: its engine still has something to do", process->index);
 }

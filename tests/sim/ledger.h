@@ -19,16 +19,19 @@ struct token {
     int key;         /* known when it is first written, -1 before */
     uint64_t number; /* of its SET, for the register; 0: it was never set */
     enum last_try last_try;
-    bool known;        /* its owner was told that it holds K: believed in it, now or formerly */
-    bool over;         /* belief is over, or its release was called: dead for ever */
-    bool lost;         /* the owner was told so */
-    bool restored;     /* a failover to a copy brought it back */
-    bool released;     /* a RELEASE was written on this connection, or answered on any */
-    bool late;         /* a RENEW of it was executed from a cut connection: its ttl ends it */
-    bool excused;      /* an error reply or a cut: the RELEASE may take longer */
-    arl_ns release_at; /* ns, true: when its first RELEASE was written; ARL_NEVER */
-    arl_ns doubted_at; /* ns, true: the cut that left its TRY unanswered; ARL_NEVER */
-    arl_ns gone_at;    /* ns, true: an unsafe fault took its key; ARL_NEVER */
+    bool known;         /* its owner was told that it holds K: believed in it, now or formerly */
+    bool over;          /* belief is over, or its release was called: dead for ever */
+    bool lost;          /* the owner was told so */
+    bool restored;      /* a failover to a copy brought it back */
+    bool released;      /* a RELEASE was written on this connection, or answered on any */
+    bool late;          /* a RENEW of it was executed from a cut connection: its ttl ends it */
+    bool excused;       /* an error reply or a cut: the RELEASE may take longer */
+    bool watch_refused; /* the watchdog was told "not yours" */
+    bool seen_over;     /* a look found its lease over: final */
+    int watched;        /* renewals of the watchdog's in flight */
+    arl_ns release_at;  /* ns, true: when its first RELEASE was written; ARL_NEVER */
+    arl_ns doubted_at;  /* ns, true: the cut that left its TRY unanswered; ARL_NEVER */
+    arl_ns gone_at;     /* ns, true: an unsafe fault took its key; ARL_NEVER */
 };
 
 struct ledger {

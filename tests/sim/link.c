@@ -66,6 +66,8 @@ static arl_ns arrival(struct sim *sim, struct link *link, const struct messages 
     arl_ns at = arl_ns_max(sim->now + delay, ring->last);
     if (at - sim->now > SLOW && link->process != NULL)
         process_disturb(link->process, sim->now);
+    if (link->process != NULL && link->which == LINK_WATCH)
+        link->process->watcher.slowest = arl_ns_max(link->process->watcher.slowest, at - sim->now);
     return at;
 }
 
@@ -114,7 +116,7 @@ static void deliver(struct sim *sim, struct link *link)
     const struct message message = pop(&link->replies);
     arm(sim, &link->replies, &link->reply_alarm);
     if (link->process != NULL)
-        process_reply(sim, link->process, &message);
+        process_reply(sim, link->process, link, &message);
     else
         poller_reply(sim, link->poller, &message);
 }
@@ -122,7 +124,7 @@ static void deliver(struct sim *sim, struct link *link)
 static void ring_reply(struct sim *sim, struct alarm *alarm)
 {
     struct link *link = ALARM_OF(alarm, struct link, reply_alarm);
-    if (link->process != NULL && process_defers(sim, link->process, alarm))
+    if (link->process != NULL && process_defers_reply(sim, link, alarm))
         return;
     deliver(sim, link);
 }
@@ -154,6 +156,7 @@ struct link *link_open(struct sim *sim, struct process *process, struct poller *
     }
     link->process = process;
     link->poller = poller;
+    link->which = LINK_LOOP;
     link->open = link->in_use = true;
     link->fell_silent = false;
     link->landed_by = 0;

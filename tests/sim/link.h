@@ -38,6 +38,7 @@ struct messages {
 struct link {
     struct process *process; /* whose it is, while open: one of the two */
     struct poller *poller;
+    uint8_t which;    /* enum process_link, of a process's */
     bool open;        /* for its owner */
     bool fell_silent; /* nothing arrives any more, and nobody says so */
     struct messages commands, replies;
@@ -60,7 +61,7 @@ void link_fall_silent(struct sim *sim, struct link *link);
 
 void link_write(struct sim *sim, struct link *link, struct message message);
 
-/* Hands every reply that has arrived by now to its owner (a process that wakes). */
+/* Hands every reply that has arrived by now to its owner (a loop that goes on). */
 void link_deliver_arrived(struct sim *sim, struct link *link);
 
 void links_start(struct sim *sim);

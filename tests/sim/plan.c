@@ -69,3 +69,24 @@ arl_ns plan_pause(const struct plan *plan, struct dice *dice)
         return dice_between(dice, plan->ttl * 97 / 100, plan->ttl * 103 / 100);
     return dice_between(dice, plan->ttl, 3 * plan->ttl);
 }
+
+arl_ns plan_stall(const struct plan *plan, struct dice *dice)
+{
+    int lot = dice_below(dice, 100);
+    if (lot < 60)
+        return plan_pause(plan, dice);
+    return dice_between(dice, plan->ttl, lot < 97 ? 6 * plan->ttl : plan->end);
+}
+
+arl_ns plan_stall_limit(const struct plan *plan, struct dice *dice)
+{
+    switch (dice_below(dice, 5)) {
+    case 0:
+        return 0;
+    case 1:
+        return dice_between(dice, plan->ttl / 3, 2 * plan->ttl);
+    case 2:
+        return ARL_NEVER;
+    }
+    return dice_between(dice, 2 * plan->ttl, 10 * plan->ttl);
+}

@@ -40,6 +40,10 @@ arl_ns plan_drift(struct dice *dice);
 /* How long (ns) a message is under way. */
 arl_ns plan_delay(const struct plan *plan, struct dice *dice);
 
+/* How long (ns) a loop stands still, / and how long its watchdog is to keep its leases then. */
+arl_ns plan_stall(const struct plan *plan, struct dice *dice);
+arl_ns plan_stall_limit(const struct plan *plan, struct dice *dice);
+
 /* How long (ns) a process or the server does nothing: often about as long as a lease lasts. */
 arl_ns plan_pause(const struct plan *plan, struct dice *dice);
 

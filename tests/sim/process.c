@@ -39,10 +39,28 @@ arl_ns process_now(const struct process *process)
 
 bool process_defers(struct sim *sim, const struct process *process, struct alarm *alarm)
 {
-    if (process->paused_until <= sim->now)
+    if (process_still_until(process) <= sim->now)
         return false;
-    agenda_set(&sim->agenda, alarm, process->paused_until);
+    agenda_set(&sim->agenda, alarm, process_still_until(process));
     return true;
+}
+
+bool process_defers_reply(struct sim *sim, const struct link *link, struct alarm *alarm)
+{
+    if (link->which == LINK_LOOP)
+        return process_defers(sim, link->process, alarm);
+    if (link->process->paused_until <= sim->now)
+        return false;
+    agenda_set(&sim->agenda, alarm, link->process->paused_until);
+    return true;
+}
+
+/* The loop turned: what follows is an input of its connection. */
+static void turned(struct process *process)
+{
+    process->watcher.to_tell |= process->watcher.used;
+    process->watcher.used = false;
+    process->turned_at = process_now(process);
 }
 
 /* ---- outputs ---- */
@@ -64,6 +82,7 @@ static void hang_up(struct sim *sim, struct process *process)
 static void take_events(struct sim *sim, struct process *process)
 {
     struct arl_event event;
+    bool stalled = false;
     while (arl_engine_next_event(process->engine, &event)) {
         switch (event.kind) {
         case ARL_EVENT_GRANTED:
@@ -74,7 +93,7 @@ static void take_events(struct sim *sim, struct process *process)
         case ARL_EVENT_RESET:
             if (process->links[LINK_LOOP] != NULL)
                 hang_up(sim, process);
-            arl_engine_down(process->engine, process_now(process));
+            process_down(process);
             break;
         case ARL_EVENT_SLOW:
             NOTE(sim, "p%d: a lease was over before its reply was read", process->index);
@@ -82,12 +101,14 @@ static void take_events(struct sim *sim, struct process *process)
         case ARL_EVENT_STALLED:
             NOTE(sim, "p%d: stood still for %lld ms", process->index,
                  (long long)(event.stalled_for / ARL_MS));
+            stalled = true;
             break;
         }
     }
+    judge_watch_told(sim, process, stalled);
 }
 
-static struct message message_of(const struct sim *sim, const struct arl_request_view *view)
+struct message process_message(const struct sim *sim, const struct arl_request_view *view)
 {
     struct message message = {.verb = (uint8_t)view->verb,
                               .key = (uint8_t)(view->key[1] - '0'),
@@ -104,7 +125,7 @@ static void write_out(struct sim *sim, struct process *process)
     struct link *link = process->links[LINK_LOOP];
     bool wrote = false;
     while (link != NULL && arl_engine_next_request(process->engine, process_now(process), &view)) {
-        const struct message message = message_of(sim, &view);
+        const struct message message = process_message(sim, &view);
         NOTE(sim, "p%d: writes %s k%d token %u ttl %lld%s", process->index, judge_verb_name(message.verb),
              message.key, message.token, (long long)(message.ttl / ARL_MS), message.whole ? " whole" : "");
         judge_wire_written(sim, process, &message);
@@ -152,6 +173,7 @@ void process_settle(struct sim *sim, struct process *process)
     }
     judge_owed(sim, process);
     arm(sim, process);
+    watcher_arm(sim, process);
     dial_if_wanted(sim, process);
 }
 
@@ -166,13 +188,14 @@ static void ring_flush(struct sim *sim, struct alarm *alarm)
     process_settle(sim, process);
 }
 
-static void tick(struct sim *sim, struct process *process)
+void process_tick(struct sim *sim, struct process *process)
 {
     if (process->spun_at != sim->now)
         process->spins = 0;
     process->spun_at = sim->now;
     if (++process->spins > SPINS_MAX)
         sim_stop(sim, "its deadline does not move on", process->index);
+    turned(process);
     arl_engine_tick(process->engine, process_now(process));
     process_settle(sim, process);
 }
@@ -181,16 +204,17 @@ static void ring_tick(struct sim *sim, struct alarm *alarm)
 {
     struct process *process = ALARM_OF(alarm, struct process, tick);
     if (!process_defers(sim, process, alarm) && process->engine != NULL)
-        tick(sim, process);
+        process_tick(sim, process);
 }
 
-void process_reply(struct sim *sim, struct process *process, const struct message *message)
+static void loop_reply(struct sim *sim, struct process *process, const struct message *message)
 {
     struct link *link = process->links[LINK_LOOP];
     enum arl_outcome outcome = (enum arl_outcome)message->outcome;
     NOTE(sim, "p%d: reads %s of %s k%d token %u", process->index, judge_outcome_name(outcome),
          judge_verb_name(message->verb), message->key, message->token);
     judge_wire_reply(sim, process, message);
+    turned(process);
     if (arl_engine_reply(process->engine, outcome, process_now(process)) != 0)
         sim_blame(sim, JUDGE_WIRE, "p%d: a reply that it says it did not ask for", process->index);
     judge_wire_replied(sim, process, message);
@@ -198,6 +222,14 @@ void process_reply(struct sim *sim, struct process *process, const struct messag
     judge_renewal_answered(sim, message);
     if (link == process->links[LINK_LOOP])
         fault_stage(sim, link, FAULT_ANSWERED, message);
+}
+
+void process_reply(struct sim *sim, struct process *process, struct link *link, const struct message *message)
+{
+    if (link->which == LINK_WATCH)
+        watcher_reply(sim, process, message);
+    else
+        loop_reply(sim, process, message);
 }
 
 static void ring_dial(struct sim *sim, struct alarm *alarm)
@@ -211,6 +243,7 @@ static void ring_dial(struct sim *sim, struct alarm *alarm)
         agenda_set(&sim->agenda, alarm, sim->now + dice_between(&sim->dice, 20 * ARL_MS, sim->plan.ttl / 2));
         if (++process->dials_failed % DIALS == 0) {
             NOTE(sim, "p%d: the server is unreachable", process->index);
+            turned(process);
             arl_engine_unreachable(process->engine, process_now(process));
             process_settle(sim, process);
         }
@@ -221,61 +254,30 @@ static void ring_dial(struct sim *sim, struct alarm *alarm)
     process->up_at = sim->now;
     process->dials_failed = 0;
     judge_wire_up(process);
+    turned(process);
     arl_engine_up(process->engine, process_now(process));
     process_settle(sim, process);
 }
 
-/* ---- pauses: what had arrived is read first when one ends, then timers fire (rule 10) ---- */
-
-static void ring_wake(struct sim *sim, struct alarm *alarm)
-{
-    struct process *process = ALARM_OF(alarm, struct process, wake);
-    if (process->engine == NULL)
-        return;
-    NOTE(sim, "p%d: goes on", process->index);
-    process_disturb(process, sim->now);
-    if (dice_chance(&sim->dice, 50)) { /* it was stopped in the middle of a task's step */
-        for (int i = 0; i < sim->plan.tasks; i++)
-            (void)task_looks(sim, &process->tasks[i]);
-        process_settle(sim, process);
-    }
-    if (process->hung_up) {
-        process->hung_up = false;
-        arl_engine_down(process->engine, process_now(process));
-        process_settle(sim, process);
-    } else if (process->links[LINK_LOOP] != NULL) {
-        link_deliver_arrived(sim, process->links[LINK_LOOP]);
-    }
-    tick(sim, process);
-}
-
-void process_pause(struct sim *sim, struct process *process, arl_ns duration)
-{
-    NOTE(sim, "p%d: is stopped for %lld ms", process->index, (long long)(duration / ARL_MS));
-    process->paused_until = arl_ns_max(process->paused_until, sim->now + duration);
-    process_disturb(process, process->paused_until);
-    agenda_set(&sim->agenda, &process->wake, process->paused_until);
-}
-
-void process_resume(struct sim *sim, struct process *process)
-{
-    if (process->paused_until <= sim->now)
-        return;
-    process->paused_until = sim->now;
-    agenda_set(&sim->agenda, &process->wake, sim->now);
-}
+/* ---- what goes wrong ---- */
 
 void process_cut(struct sim *sim, struct process *process)
 {
     if (process->links[LINK_LOOP] == NULL)
         return;
     hang_up(sim, process);
-    if (process->paused_until > sim->now) {
-        process->hung_up = true; /* it learns so when it wakes */
+    if (process_still_until(process) > sim->now) {
+        process->hung_up = true; /* it learns so when it goes on */
         return;
     }
-    arl_engine_down(process->engine, process_now(process));
+    process_down(process);
     process_settle(sim, process);
+}
+
+void process_down(struct process *process)
+{
+    turned(process);
+    arl_engine_down(process->engine, process_now(process));
 }
 
 /* ---- life and death ---- */
@@ -295,6 +297,7 @@ static void live(struct sim *sim, struct process *process)
     process->error_next = -1;
     process->cut_at = ARL_NEVER;
     process->open_count = 0;
+    process->watcher.used = process->watcher.to_tell = false;
     for (int i = 0; i < sim->plan.tasks; i++)
         task_start(sim, process, &process->tasks[i], i);
 }
@@ -309,14 +312,15 @@ void process_kill(struct sim *sim, struct process *process)
     if (process->links[LINK_LOOP] != NULL)
         link_close(sim, process->links[LINK_LOOP]);
     process->links[LINK_LOOP] = NULL;
+    watcher_stop(sim, process);
     arl_engine_del(process->engine);
     process->engine = NULL;
     if (process->blocks != 0)
         sim_blame(sim, JUDGE_LIVENESS, "p%d: %ld blocks of memory are left", process->index, process->blocks);
     process->incarnation++;
-    process->paused_until = 0;
-    struct alarm *const alarms[] = {&process->tick, &process->flush,   &process->dial,
-                                    &process->wake, &process->orphans, &process->trap.spring};
+    process->paused_until = process->stalled_until = 0;
+    struct alarm *const alarms[] = {&process->tick,   &process->flush,   &process->dial,       &process->wake,
+                                    &process->glance, &process->orphans, &process->trap.spring};
     for (size_t i = 0; i < sizeof(alarms) / sizeof(*alarms); i++)
         agenda_unset(&sim->agenda, alarms[i]);
     process->trap.set = false;
@@ -326,7 +330,7 @@ void process_kill(struct sim *sim, struct process *process)
 
 void process_close(struct sim *sim, struct process *process)
 {
-    if (process->engine == NULL || process->closing || process->paused_until > sim->now)
+    if (process->engine == NULL || process->closing || process_still_until(process) > sim->now)
         return;
     NOTE(sim, "p%d: its loop shuts down", process->index);
     process->closing = true;
@@ -354,7 +358,8 @@ void process_start(struct sim *sim, struct process *process, int index)
     process->tick.ring = ring_tick;
     process->flush.ring = ring_flush;
     process->dial.ring = ring_dial;
-    process->wake.ring = ring_wake;
+    still_start(process);
+    watcher_start(process);
     process->birth.ring = ring_birth;
     process->orphans.ring = judge_orphans;
     live(sim, process);

@@ -93,7 +93,7 @@ static void start(struct sim *sim, uint64_t seed, bool safe, bool brief)
     sim->ending = false;
     sim->guilty = JUDGE_NONE;
     sim->stopped = false;
-    sim->acquisitions = sim->faults_happened = 0;
+    sim->acquisitions = sim->faults_happened = sim->stalls = sim->kept = 0;
     sim->steps = 0;
     agenda_clear(&sim->agenda);
     ledger_clear(&sim->ledger);

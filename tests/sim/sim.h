@@ -20,6 +20,7 @@
 #include "poller.h"
 #include "process.h"
 #include "server.h"
+#include "watcher.h"
 
 /* Which way of going wrong a judge looks for. */
 enum judge { JUDGE_NONE, JUDGE_REGISTER, JUDGE_BELIEF, JUDGE_WIRE, JUDGE_LIVENESS, JUDGES };
@@ -46,6 +47,8 @@ struct sim {
     bool stopped;        /* it cannot go on, whoever judges */
     int acquisitions;    /* leases that a task of ours got */
     int faults_happened; /* that found something to disturb */
+    int stalls;          /* loops that stood still */
+    int kept;            /* renewals of the watchdogs' */
     long steps;          /* alarms that rang */
 };
 

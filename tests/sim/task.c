@@ -111,7 +111,8 @@ static void draw_want(struct sim *sim, struct task *task)
                                    .sleep_low = sim->plan.sleep_low,
                                    .sleep_high = sim->plan.sleep_high,
                                    .tries = dice_below(&sim->dice, 11),
-                                   .patience = ARL_NEVER};
+                                   .patience = ARL_NEVER,
+                                   .stall_limit = plan_stall_limit(&sim->plan, &sim->dice)};
     if (lot < 20)
         task->want.tries = ARL_TRIES_WITHOUT_LIMIT;
     else if (lot < 35)
@@ -211,11 +212,8 @@ static void go_on(struct sim *sim, struct task *task)
 
 /* ---- alarms and events ---- */
 
-static void ring_next(struct sim *sim, struct alarm *alarm)
+void task_runs(struct sim *sim, struct task *task)
 {
-    struct task *task = ALARM_OF(alarm, struct task, next);
-    if (process_defers(sim, task->process, alarm))
-        return;
     switch (task->told) {
     case TOLD_NOTHING:
         begin(sim, task);
@@ -236,6 +234,13 @@ static void ring_next(struct sim *sim, struct alarm *alarm)
     process_settle(sim, task->process);
 }
 
+static void ring_next(struct sim *sim, struct alarm *alarm)
+{
+    struct task *task = ALARM_OF(alarm, struct task, next);
+    if (!process_defers(sim, task->process, alarm))
+        task_runs(sim, task);
+}
+
 static void ring_cancel(struct sim *sim, struct alarm *alarm)
 {
     struct task *task = ALARM_OF(alarm, struct task, cancel);
@@ -253,6 +258,7 @@ static void granted(struct sim *sim, struct task *task)
         sim_blame(sim, JUDGE_BELIEF, "p%d.%d: granted out of turn", task->process->index, task->index);
     task->told = TOLD_GRANTED;
     task->token = ledger_find(sim, arl_handle_token(task->handle));
+    judge_watch_handed_on(sim, task);
     NOTE(sim, "p%d.%d: granted k%d, token %u", task->process->index, task->index, task->key, task->token);
     soon(sim, task);
 }

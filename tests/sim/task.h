@@ -31,6 +31,7 @@ struct task {
     arl_ns hold_until;     /* ns, true */
     arl_ns patience_until; /* ns, local; ARL_NEVER */
     uint32_t token;        /* number in the ledger of the lease that it was told of */
+    uint32_t kept;         /* likewise: the watchdog has to keep it through this stall (judge_watch) */
     struct arl_want want;
 };
 
@@ -44,6 +45,9 @@ void task_hurry(struct sim *sim, struct task *task);
 
 /* An event of its handle or its ask. */
 void task_event(struct sim *sim, struct task *task, const struct arl_event *event);
+
+/* It runs now: it goes on with what it is at. */
+void task_runs(struct sim *sim, struct task *task);
 
 /* It looks whether it holds; what it sees is judged. */
 bool task_looks(struct sim *sim, struct task *task);
