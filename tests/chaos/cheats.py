@@ -1,0 +1,84 @@
+"""Locks with a planted fault, which the judges must catch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aioredlock_c import LockNotOwnedError, Redisson
+
+
+class Deaf(Redisson):
+    """Does not want to know of a loss."""
+
+    def is_locked(self) -> bool:
+        return True
+
+    def remaining(self) -> float:
+        return max(super().remaining(), 0.5)
+
+
+class Lasting(Redisson):
+    """Takes its lease for longer than the server does."""
+
+    def is_locked(self) -> bool:
+        return self.remaining() > 0
+
+    def remaining(self) -> float:
+        left = super().remaining()
+        return left + 2.0 if left > 0 else 0.0
+
+
+class Early(Redisson):
+    """Lets the server have the key while its holder still believes."""
+
+    async def acquire(self, *arguments: Any, **more: Any) -> bool:
+        got = await super().acquire(*arguments, **more)
+        if got:
+            await super().release()
+        return got
+
+    async def release(self) -> None:
+        pass
+
+    def is_locked(self) -> bool:
+        return True
+
+    def remaining(self) -> float:
+        return 0.5
+
+
+class Unasked(Redisson):
+    """Takes a lock that it was refused."""
+
+    async def acquire(self, *arguments: Any, **more: Any) -> bool:
+        await super().acquire(blocking=False)
+        return True
+
+    async def release(self) -> None:
+        try:
+            await super().release()
+        except LockNotOwnedError:
+            pass
+
+    def is_locked(self) -> bool:
+        return True
+
+    def remaining(self) -> float:
+        return 0.5
+
+
+class Mute(Redisson):
+    """Does not tell of a loss."""
+
+    def __init__(self, *arguments: Any, on_lost: object = None, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+
+
+LOCKS: dict[str, type[Redisson]] = {
+    "": Redisson,
+    "deaf": Deaf,
+    "lasting": Lasting,
+    "early": Early,
+    "unasked": Unasked,
+    "mute": Mute,
+}
