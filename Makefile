@@ -26,7 +26,7 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 # Most tests wait for a server or for a lease: several at a time, each worker with servers of its own.
 PYTEST_ARGS ?= -n 4
 
-.PHONY: help build test test-c sim mutants demo bench docs lint sanitize coverage dist clean FORCE
+.PHONY: help build test test-c sim mutants chaos soak demo bench docs lint sanitize coverage dist clean FORCE
 
 help: ## Explain the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -35,7 +35,8 @@ help: ## Explain the targets
 	@echo 'By environment or on the line: PYTHON=python3.12 VENV=path; DEBUG=1, HIREDIS_DIR=path,'
 	@echo 'AIOREDLOCK_HIREDIS=system|pypi (setup.py tells more); PYTEST_ARGS="-k name" for make test (-n 4: four at a time);'
 	@echo 'ARGS="--url redis://host" for make demo and make bench;'
-	@echo 'SEED=n for one schedule with its trace, or COUNT, FIRST, KIND=safe|unsafe|both, LIMIT=seconds, JOBS for make sim.'
+	@echo 'SEED=n for one schedule with its trace, or COUNT, FIRST, KIND=safe|unsafe|both, LIMIT=seconds, JOBS for make sim;'
+	@echo 'SECONDS and SEED=n for make chaos and make soak.'
 
 # ---- build ----
 
@@ -118,6 +119,12 @@ sim: ## Simulate COUNT schedules of faults from the seed FIRST on, or replay one
 
 mutants: ## Plant each mutant in a copy of the core and show which judges of the simulator catch it
 	@sh tests/sim/mutants.sh
+
+chaos soak: build $(VENV)/.has-test
+	@PYTHONPATH=tests:tests/python SEED=$(SEED) SECONDS=$(or $(SECONDS),$(if $(filter soak,$@),3600,60)) $(PY) -m chaos
+
+chaos: ## Faults of every kind between processes and a real server, for SECONDS (60), from the commit's seed or SEED
+soak: ## The same for an hour, in rounds of a minute
 
 # ---- checks ----
 
