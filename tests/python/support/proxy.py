@@ -67,6 +67,7 @@ class _Link:
         self.server = server
         self.unanswered: deque[str] = deque()
         self.gone = False
+        self.held = False  # what comes is kept, also when the client has given the connection up
 
     def cut(self, fin: bool) -> None:
         self.gone = True
@@ -125,6 +126,11 @@ class Proxy(Looped):
                 link.cut(fin)
 
         self.call(now)
+
+    def hold_connections(self, yes: bool) -> None:
+        """Keeps what comes over the connections that are open now; or delivers it, however late."""
+        for link in list(self._links):
+            link.held = yes
 
     def refuse(self) -> None:
         """Nothing listens here any more; what is open stays open."""
@@ -194,7 +200,7 @@ class Proxy(Looped):
     async def _requests(self, link: _Link, rest: bytearray) -> bool:
         """Passes on whole commands; False when it has cut the connection."""
         while True:
-            while self.hold_requests:
+            while self.hold_requests or link.held:
                 await asyncio.sleep(0.001)
             if link.gone:
                 return False
