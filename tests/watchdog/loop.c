@@ -22,7 +22,8 @@ static int draw(void *ctx, uint8_t token[ARL_TOKEN_SIZE])
 {
     struct loop *loop = ctx;
     memset(token, 0, ARL_TOKEN_SIZE);
-    token[0] = (uint8_t)++loop->granted;
+    token[0] = (uint8_t)++loop->drawn;
+    token[1] = (uint8_t)(loop->drawn >> 8);
     return 0;
 }
 
@@ -173,4 +174,57 @@ unsigned long loop_kept(struct loop *loop)
     arl_engine_count(loop->engine, &counters);
     watchdog_row_leave(loop->row);
     return (unsigned long)counters.renewed_elsewhere;
+}
+
+/* ---- the world ---- */
+
+void world_begin(struct world *world, enum transport transport, struct login login)
+{
+    world->server = server_start(transport);
+    world->watchdog = watchdog_new(clock_now);
+    assert_non_null(world->watchdog);
+    loop_init(&world->loop, world->watchdog);
+    loop_serve(&world->loop, world->server, login);
+}
+
+void world_end(struct world *world)
+{
+    loop_free(&world->loop);
+    watchdog_del(world->watchdog);
+    server_stop(world->server);
+}
+
+struct watchdog_figures world_figures(const struct world *world)
+{
+    struct watchdog_figures figures;
+    watchdog_figures(world->watchdog, &figures);
+    return figures;
+}
+
+void stand_still(arl_ns time)
+{
+    nanosleep(&(struct timespec){.tv_sec = time / ARL_SECOND, .tv_nsec = time % ARL_SECOND}, NULL);
+}
+
+void world_comes_again(struct script script, struct login login, const char *command)
+{
+    const arl_ns ttl = 600 * ARL_MS;
+    struct world world;
+    world_begin(&world, OVER_TCP, login);
+    server_set(world.server, script);
+    int hold = loop_hold(&world.loop, "key", ttl, ARL_NEVER);
+    stand_still(5 * ttl / 4);
+    assert_false(loop_holds(&world.loop, hold));
+    int connections = server_count(world.server, SEEN_CONNECTION, NULL);
+    assert_in_range(connections, 2, 6); /* half a ttl is left when it begins */
+    for (int i = 1; i < connections; i++)
+        assert_true(server_entry(world.server, SEEN_CONNECTION, NULL, i).at -
+                        server_entry(world.server, SEEN_CONNECTION, NULL, i - 1).at >=
+                    ttl / 10);
+    if (command != NULL)
+        assert_true(server_count(world.server, SEEN_COMMAND, command) >= 2);
+    assert_int_equal(loop_kept(&world.loop), 0);
+    stand_still(ttl / 4);
+    assert_int_equal(server_count(world.server, SEEN_CONNECTION, NULL), connections);
+    world_end(&world);
 }

@@ -6,7 +6,7 @@
 #include "server.h"
 #include "watchdog/watchdog.h"
 
-#define LOOP_HOLDS 64
+#define LOOP_HOLDS 800
 
 struct loop {
     struct watchdog *watchdog;
@@ -16,7 +16,8 @@ struct loop {
     int count;
     bool renews;        /* its own renewals are answered "yes"; else with silence */
     arl_ns stalled_for; /* what the last STALLED event said; 0: there was none */
-    int granted, lost;
+    int drawn;          /* tokens */
+    int lost;           /* holds */
 };
 
 struct login {
@@ -43,7 +44,26 @@ void loop_run(struct loop *loop, arl_ns time);
 /* Is the lease certain now? Asked without a turn. */
 bool loop_holds(struct loop *loop, int hold);
 
-/* How many of its renewals the engine counts as answered "yes" to the watchdog. */
+/* How many renewals of the watchdog's were answered "yes". */
 unsigned long loop_kept(struct loop *loop);
+
+/* A watchdog, a server and one loop. */
+struct world {
+    struct watchdog *watchdog;
+    struct server *server;
+    struct loop loop;
+};
+
+void world_begin(struct world *world, enum transport transport, struct login login);
+void world_end(struct world *world);
+
+struct watchdog_figures world_figures(const struct world *world);
+
+/* A test: with this script there are connections again and again, each a tenth of the ttl after the one before,
+ * and `command` comes (NULL: it need not); the lease is not kept, and nothing is tried for it any more. */
+void world_comes_again(struct script script, struct login login, const char *command);
+
+/* Sleeps: this thread, and with it the loop, stands still for so long (ns). */
+void stand_still(arl_ns time);
 
 #endif

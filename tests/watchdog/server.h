@@ -21,7 +21,7 @@ enum transport { OVER_TCP, OVER_UNIX };
 struct script {
     const char *auth, *select, *eval; /* the reply to each; NULL: silence */
     const char *at_once;              /* is sent when a connection comes; NULL: nothing */
-    bool hangs_up;                    /* after the first command, instead of a reply */
+    bool hangs_up;                    /* after each reply, or instead of one that is NULL */
     bool one_byte;                    /* replies are written byte by byte */
 };
 
@@ -50,6 +50,8 @@ void server_wait(struct server *server, enum seen what, const char *prefix, int 
 /* The index-th of them, copied. */
 struct entry server_entry(struct server *server, enum seen what, const char *prefix, int index);
 
+/* The clock of all: the system's, and what it was set forward by. */
 arl_ns clock_now(void);
+void clock_forward(arl_ns by);
 
 #endif
