@@ -142,11 +142,11 @@ static size_t parse(const struct client *client, struct word *words, int *count)
     return wanted < 0 ? 0 : at;
 }
 
-static void forget(struct server *server, int index, enum seen what)
+static void forget(struct server *server, int index, const char *how)
 {
     struct client *client = server->clients[index];
     close(client->fd);
-    note(server, what, client->number);
+    snprintf(note(server, SEEN_END, client->number)->text, sizeof(server->entries[0].text), "%s", how);
     free(client);
     server->clients[index] = NULL;
 }
@@ -166,7 +166,7 @@ static void answer(struct server *server, int index)
         if (reply != NULL)
             say(client, reply, server->script.one_byte);
         if (server->script.hangs_up) {
-            forget(server, index, SEEN_END);
+            forget(server, index, "by us");
             return;
         }
     }
@@ -180,7 +180,7 @@ static void hear(struct server *server, int index)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
-        forget(server, index, n == 0 ? SEEN_END : SEEN_RESET);
+        forget(server, index, n == 0 ? "" : "reset");
         return;
     }
     client->length += (size_t)n;
@@ -231,7 +231,7 @@ static void listen_no_more(struct server *server)
         unlink(path->sun_path);
     for (int i = 0; i < CLIENTS; i++)
         if (server->clients[i] != NULL)
-            forget(server, i, SEEN_END);
+            forget(server, i, "by us");
 }
 
 static void obey(struct server *server)

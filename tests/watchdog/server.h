@@ -7,13 +7,14 @@
 
 #include "core/arl.h"
 
-enum seen { SEEN_CONNECTION, SEEN_COMMAND, SEEN_END, SEEN_RESET };
+enum seen { SEEN_CONNECTION, SEEN_COMMAND, SEEN_END };
 
 struct entry {
     enum seen what;
     int connection; /* which, counted from 0 */
     arl_ns at;
-    char text[160]; /* COMMAND: its words with a blank between; of EVAL the name, key, token and ttl */
+    char text[160]; /* COMMAND: its words with a blank between; of EVAL the name, key, token and ttl.
+                     * END: `reset` where it was, `by us` where the server hung up, else nothing */
 };
 
 enum transport { OVER_TCP, OVER_UNIX };
