@@ -311,6 +311,7 @@ static int args_on_lost_text(PyObject *value, bool *cancel)
         return -1;
     }
 #if PY_VERSION_HEX < 0x030B0000
+    (void)cancel;
     PyErr_SetString(PyExc_ValueError, "on_lost=\"cancel\" needs Python 3.11 or later");
     return -1;
 #else

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import logging
+import sys
 import threading
 import time
 import weakref
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis.asyncio
 from conftest import Run
 from support.clients import Client, free, held_by_another, value_of
 from support.programs import run_clean
@@ -381,6 +383,15 @@ def test_a_release_in_doubt_tells_of_no_loss(run: Run, any_server: Server, key: 
             assert told == []
 
     run(main)
+
+
+def test_a_body_can_be_cancelled_from_python_3_11_on() -> None:
+    client = redis.asyncio.Redis(port=1)
+    if sys.version_info >= (3, 11):
+        assert not Redisson(client, on_lost="cancel").is_locked()
+    else:
+        with pytest.raises(ValueError, match=r"on_lost.*3\.11"):
+            Redisson(client, on_lost="cancel")
 
 
 def test_nothing_is_told_where_nothing_was_lost(
