@@ -23,7 +23,6 @@ void arl_lease_pass(struct arl_lease *lease, arl_ns ttl, arl_ns now)
 {
     lease->ttl = ttl;
     lease->pace = arl_ns_min(lease->pace, ttl);
-    lease->show_at = arl_ns_min(lease->show_at, arl_ns_add(now, ttl / 2));
     if (lease->renew_at == ARL_NEVER)
         return; /* one is on its way; its answer plans the next */
     if (lease->valid_until - now < ttl / 2)

@@ -73,13 +73,11 @@ static arl_ns gathered(arl_ns at, arl_ns pace)
     return at - at % arl_ns_max(pace / 32, 1);
 }
 
-/* When (ns) the lease is to be renewed by the watchdog; ARL_NEVER where it is not its to keep (any more). */
+/* When (ns) the lease of a holder is to be renewed by the watchdog; ARL_NEVER where it is not its to keep (any more). */
 static arl_ns due_at(const struct arl_engine *engine, const struct arl_waitq *queue, arl_ns now)
 {
     const struct arl_handle *holder = queue->holder;
-    if (holder == NULL || holder->stall_limit <= 0 || now >= queue->lease.valid_until)
-        return ARL_NEVER;
-    if (queue->token->watch.state == ARL_UNANSWERED)
+    if (now >= queue->lease.valid_until || queue->token->watch.state == ARL_UNANSWERED)
         return ARL_NEVER;
     arl_ns at = arl_ns_max(stalled_at(engine, queue->lease.pace), queue->token->watch_at);
     if (queue->lease.renew_at != ARL_NEVER) /* else the loop's own renewal is on its way */
@@ -226,8 +224,6 @@ static void answered(struct arl_engine *engine, struct arl_token *token, enum ar
     case ARL_NO:
     case ARL_WRONG_TYPE:
         token->watch_at = ARL_NEVER;
-        if (queue != NULL && token->renew.state == ARL_IDLE)
-            queue->lease.renew_at = now;
         return;
     case ARL_NOT_EXECUTED:
     case ARL_REFUSED:

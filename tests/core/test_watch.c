@@ -253,6 +253,24 @@ static void it_is_asked_again_a_third_of_the_ttl_later(void **state)
     close_held(&w, a);
 }
 
+/* Found due, and while the connection is made a user's call lets the loop's deadline be later. */
+static void what_a_call_puts_off_is_renewed_when_it_falls_due_again(void **state)
+{
+    struct world w;
+    struct arl_handle *a = open_held(&w, 1000);
+    struct arl_want once = kept("no1", 1000);
+    (void)state;
+    once.once = true;
+    w.now = arl_watch_deadline(w.engine);
+    assert_true(arl_watch_is_due(w.engine, w.now));
+    arl_engine_drop(w.engine, world_acquire(&w, &once, "B"), w.now); /* queues the loop's own renewal */
+    world_drain(&w);
+    assert_int_equal(world_watch(&w), 0);
+    world_stall(&w, 4000, ARL_YES);
+    expect_held(&w, a, true);
+    close_held(&w, a);
+}
+
 static void a_lease_granted_and_not_confirmed_is_kept_too(void **state)
 {
     struct world w;
@@ -439,6 +457,7 @@ int main(void)
         cmocka_unit_test(calls_without_end_do_not_put_the_renewals_off),
         cmocka_unit_test(the_lease_is_held_at_the_first_look_after_a_stall_of_four_ttl),
         cmocka_unit_test(it_is_asked_again_a_third_of_the_ttl_later),
+        cmocka_unit_test(what_a_call_puts_off_is_renewed_when_it_falls_due_again),
         cmocka_unit_test(a_lease_granted_and_not_confirmed_is_kept_too),
         cmocka_unit_test(belief_counts_from_the_writing_of_the_renewal),
         cmocka_unit_test(not_mine_does_not_lose_it_and_the_loops_next_renewal_decides),

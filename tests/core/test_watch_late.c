@@ -60,6 +60,63 @@ static void a_result_after_the_release_revives_nothing(void **state)
     }
 }
 
+/* K has another token by then: what the former one's renewal says does not concern its lease. */
+static void a_result_of_a_former_token_does_not_prolong_the_next_lease(void **state)
+{
+    static const enum arl_outcome answers[] = {ARL_YES, ARL_NO, ARL_UNKNOWN};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        struct world w;
+        struct arl_handle *a = open_held(&w, 1000);
+        struct arl_want want = kept("no1", 1000);
+        struct arl_handle *b = world_acquire(&w, &want, "B");
+        w.now += 900 * ARL_MS;
+        assert_int_equal(world_watch(&w), 1);
+        arl_engine_drop(w.engine, a, w.now);
+        world_run(&w, 0);
+        world_reply(&w, 0, ARL_YES); /* RELEASE; then a pause, since the turn was over */
+        world_run(&w, 120);
+        assert_int_equal(world_count(&w, "TRY no1 t2"), 1);
+        assert_int_equal(arl_engine_reply(w.engine, ARL_YES, w.now), 0);
+        w.now += 400 * ARL_MS;
+        arl_ns left = arl_engine_remaining(w.engine, b, w.now), due = arl_engine_deadline(w.engine);
+        world_watch_reply(&w, 0, answers[i]);
+        assert_true(left > 0 && arl_engine_remaining(w.engine, b, w.now) == left);
+        assert_true(arl_engine_deadline(w.engine) == due);
+        arl_engine_drop(w.engine, b, w.now);
+        world_close(&w);
+    }
+}
+
+/* However a lease ends: what was found due for it is not written afterwards. */
+static void what_was_found_due_is_not_written_once_the_lease_is_no_more(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        struct world w;
+        struct arl_handle *a = open_held(&w, 1000);
+        world_run(&w, 335); /* its renewal is unanswered */
+        w.now = arl_watch_deadline(w.engine);
+        assert_true(arl_watch_is_due(w.engine, w.now));
+        if (i == 0)
+            assert_int_equal(arl_engine_release(w.engine, a, w.now), 0);
+        else if (i == 1)
+            arl_engine_drop(w.engine, a, w.now);
+        else if (i == 2)
+            expect_held(&w, a, (w.now += 400 * ARL_MS) == 0);
+        else if (i == 3)
+            assert_int_equal(arl_engine_reply(w.engine, ARL_NO, w.now), 0);
+        else
+            arl_engine_close(w.engine, w.now);
+        assert_false(arl_watch_is_due(w.engine, w.now));
+        assert_int_equal(world_watch(&w), 0);
+        assert_true(arl_watch_is_over(w.engine, w.now));
+        if (i != 1)
+            arl_engine_drop(w.engine, a, w.now);
+        world_close(&w);
+    }
+}
+
 static void a_lease_found_due_is_handed_on_and_kept_for_the_next(void **state)
 {
     struct world w;
@@ -121,6 +178,27 @@ static void a_lease_that_was_handed_on_is_kept_from_its_own_end(void **state)
     assert_true(arl_engine_confirm(w.engine, b, w.now));
     assert_int_equal(world_count(&w, "WATCH RENEW no1 t1 30000"), 1);
     arl_engine_drop(w.engine, b, w.now);
+    close_held(&w, a);
+}
+
+/* Its former holder was not to be kept: no look counted it, and nothing else calls for one. */
+static void a_lease_that_comes_to_one_who_is_kept_is_looked_at(void **state)
+{
+    struct world w;
+    struct arl_want first = kept("no1", 60), second = kept("no1", 60), other = kept("no2", 60);
+    (void)state;
+    first.stall_limit = 0;
+    world_open(&w, 1);
+    struct arl_handle *a = world_hold(&w, &first, "A"), *c = world_hold(&w, &other, "C");
+    struct arl_handle *b = world_acquire(&w, &second, "B");
+    world_stall(&w, 45, WORLD_SILENT);
+    assert_int_equal(world_count(&w, "WATCH RENEW no2"), 1);
+    assert_int_equal(arl_engine_release(w.engine, a, w.now), 0);
+    while (w.watched < 2 && w.now < 1057 * ARL_MS)
+        world_stall(&w, 1, WORLD_SILENT);
+    assert_int_equal(world_count(&w, "WATCH RENEW no1"), 1);
+    arl_engine_drop(w.engine, b, w.now);
+    arl_engine_drop(w.engine, c, w.now);
     close_held(&w, a);
 }
 
@@ -189,20 +267,25 @@ static void a_record_outlives_its_lease_until_the_watchdogs_answer(void **state)
 /* It may be executed late, with the loop's connection down: RELEASE stays owed for as long as that may matter. */
 static void a_release_is_owed_while_the_renewal_in_flight_may_still_prolong_the_key(void **state)
 {
-    struct world w;
-    struct arl_handle *a = open_held(&w, 1000);
     (void)state;
-    world_down(&w);
-    w.now += 900 * ARL_MS;
-    assert_int_equal(world_watch(&w), 1);
-    arl_engine_drop(w.engine, a, w.now);
-    w.now += 160 * ARL_MS;
-    world_watch_down(&w); /* overdue: it may be executed as late as now */
-    w.now += 990 * ARL_MS;
-    arl_engine_tick(w.engine, w.now);
-    world_up(&w);
-    assert_int_equal(world_count(&w, "RELEASE no1 t1"), 1);
-    world_close(&w);
+    for (int i = 0; i < 2; i++) { /* released before its answer is given up, or after */
+        struct world w;
+        struct arl_handle *a = open_held(&w, 1000);
+        world_down(&w);
+        w.now += 900 * ARL_MS;
+        assert_int_equal(world_watch(&w), 1);
+        if (i == 0)
+            arl_engine_drop(w.engine, a, w.now);
+        w.now += 80 * ARL_MS;
+        world_watch_down(&w); /* it may be executed as late as now */
+        if (i == 1)
+            arl_engine_drop(w.engine, a, w.now);
+        w.now += 990 * ARL_MS;
+        arl_engine_tick(w.engine, w.now);
+        world_up(&w);
+        assert_int_equal(world_count(&w, "RELEASE no1 t1"), 1);
+        world_close(&w);
+    }
 }
 
 /* ---- the watchdog's own sleep ---- */
@@ -326,9 +409,12 @@ int main(void)
         cmocka_unit_test(a_result_after_the_loss_revives_nothing),
         cmocka_unit_test(a_result_before_the_first_look_is_in_time),
         cmocka_unit_test(a_result_after_the_release_revives_nothing),
+        cmocka_unit_test(a_result_of_a_former_token_does_not_prolong_the_next_lease),
+        cmocka_unit_test(what_was_found_due_is_not_written_once_the_lease_is_no_more),
         cmocka_unit_test(a_lease_found_due_is_handed_on_and_kept_for_the_next),
         cmocka_unit_test(a_lease_with_its_renewal_in_flight_is_not_handed_on),
         cmocka_unit_test(a_lease_that_was_handed_on_is_kept_from_its_own_end),
+        cmocka_unit_test(a_lease_that_comes_to_one_who_is_kept_is_looked_at),
         cmocka_unit_test(once_it_is_answered_the_lease_is_handed_on_again),
         cmocka_unit_test(an_engine_ends_with_a_released_tokens_renewal_in_flight),
         cmocka_unit_test(a_record_outlives_its_lease_until_the_watchdogs_answer),

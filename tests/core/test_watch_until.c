@@ -50,6 +50,25 @@ static void a_stall_limit_counts_from_the_last_turn(void **state)
     }
 }
 
+static void with_a_turn_the_limit_begins_anew(void **state)
+{
+    struct world w;
+    struct arl_want want = kept("no1", 1000);
+    (void)state;
+    want.stall_limit = 700 * ARL_MS;
+    world_open(&w, 1);
+    struct arl_handle *a = world_hold(&w, &want, "A");
+    for (int i = 0; i < 5; i++) {
+        world_stall(&w, 710, ARL_YES);
+        assert_true(arl_watch_deadline(w.engine) == ARL_NEVER);
+        world_run(&w, 100); /* within which it renews itself */
+        world_reply(&w, 0, ARL_YES);
+    }
+    expect_held(&w, a, true);
+    assert_int_equal(world_count(&w, "WATCH RENEW"), 5);
+    close_held(&w, a);
+}
+
 static void what_was_due_before_the_limit_is_not_written_after_it(void **state)
 {
     struct world w;
@@ -187,6 +206,24 @@ static void at_most_500_are_unanswered(void **state)
     close_many();
 }
 
+static void at_the_most_it_does_not_spin_over_what_falls_due_besides(void **state)
+{
+    struct world *w = &many.w;
+    struct arl_want other = kept("other", 7000);
+    (void)state;
+    open_many(500, 6000);
+    struct arl_handle *a = world_hold(w, &other, "A");
+    w->now = arl_watch_deadline(w->engine);
+    assert_int_equal(take(w), 500);
+    w->now += 400 * ARL_MS; /* the other is due */
+    assert_true(arl_watch_deadline(w->engine) > w->now);
+    assert_int_equal(take(w), 0);
+    assert_int_equal(arl_watch_reply(w->engine, ARL_YES, w->now), 0);
+    assert_int_equal(take(w), 1);
+    arl_engine_drop(w->engine, a, w->now);
+    close_many();
+}
+
 /* A look walks over all of them: there must be few, whatever comes between. */
 static void many_leases_cost_no_more_each_than_few(void **state)
 {
@@ -316,11 +353,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(with_a_stall_limit_of_0_nothing_is_renewed),
         cmocka_unit_test(a_stall_limit_counts_from_the_last_turn),
+        cmocka_unit_test(with_a_turn_the_limit_begins_anew),
         cmocka_unit_test(what_was_due_before_the_limit_is_not_written_after_it),
         cmocka_unit_test(without_a_limit_it_is_kept_for_ever),
         cmocka_unit_test(the_limit_is_that_of_the_present_holder),
         cmocka_unit_test(a_lease_that_is_over_at_the_marking_is_never_renewed),
         cmocka_unit_test(at_most_500_are_unanswered),
+        cmocka_unit_test(at_the_most_it_does_not_spin_over_what_falls_due_besides),
         cmocka_unit_test(many_leases_cost_no_more_each_than_few),
         cmocka_unit_test(it_is_told_to_look_in_time_and_not_in_vain),
     };
