@@ -74,6 +74,13 @@ class Mute(Redisson):
         super().__init__(*arguments, **more)
 
 
+class Unwatched(Redisson):
+    """Is not renewed while its loop stands still."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, stall_limit=0, **more)
+
+
 LOCKS: dict[str, type[Redisson]] = {
     "": Redisson,
     "deaf": Deaf,
@@ -81,4 +88,5 @@ LOCKS: dict[str, type[Redisson]] = {
     "early": Early,
     "unasked": Unasked,
     "mute": Mute,
+    "unwatched": Unwatched,
 }

@@ -144,6 +144,7 @@ def judge(setup: Setup, journal: list[Done], report: dict[str, Any], holds: list
     violations += judges.judge_told(holds, faults)
     if setup.plan == "safe":
         violations += judges.judge_needless(holds)
+        violations += judges.judge_kept(holds, journal)
     wanted = round(ENOUGH * RATE[setup.plan] * setup.span)
     violations += judges.judge_traffic(holds, setup.span, setup.workers, len(journal), wanted)
     return violations
@@ -161,11 +162,15 @@ async def _run(setup: Setup, directory: Path) -> Verdict:
     counts = {
         "acquisitions": len(holds),
         "renewed": sum(hold.renewed for hold in holds),
+        "blocked": sum(len(hold.blocked) for hold in holds),
         "losses told": sum(len(hold.told) for hold in holds),
         "writes accepted": report["counts"].get("accepted", 0),
         "writes refused": report["counts"].get("refused", 0) + report["counts"].get("late", 0),
     }
-    return Verdict(Counter(fault.kind for fault in journal), counts, violations, holds)
+    faults = Counter(fault.kind for fault in journal)
+    if faults["block"]:
+        faults["block"] = min(faults["block"], counts["blocked"])  # the others were asked for in vain
+    return Verdict(+faults, counts, violations, holds)
 
 
 def run_plan(setup: Setup, keep: Path | None = None) -> Verdict:

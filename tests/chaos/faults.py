@@ -50,10 +50,11 @@ class Injector:
             "restart": self._restart,
             "restart_empty": self._restart,
             "silence": self._silence,
+            "block": self._block,
             "delete": self._delete,
             "stop_beyond": self._stop_beyond,
         }
-        done = Done(fault.kind, now(), 0.0)
+        done = Done(fault.kind, now(), 0.0, self.workers[fault.worker].name if fault.worker >= 0 else "")
         done.hit = await way[fault.kind](fault, done)
         done.end = done.end or now()
         self.done.append(done)
@@ -105,6 +106,11 @@ class Injector:
     async def _kill(self, fault: Fault, done: Done) -> bool:
         async with self._busy[fault.worker]:
             self.workers[fault.worker].kill()
+        return True
+
+    async def _block(self, fault: Fault, done: Done) -> bool:
+        async with self._busy[fault.worker]:
+            self.workers[fault.worker].block()
         return True
 
     async def _stop_beyond(self, fault: Fault, done: Done) -> bool:

@@ -63,6 +63,12 @@ class Worker:
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    def block(self) -> None:
+        """Has the next body that can do so stop its loop."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"block\n")
+        self.process.stdin.flush()
+
     def kill(self) -> None:
         """Kills the process and starts another one in its place."""
         self._check_alive()

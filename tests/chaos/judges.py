@@ -12,6 +12,7 @@ from typing import Any
 from chaos.records import Done, Hold
 
 SLACK = 0.75  # seconds that a loaded machine may be late with a renewal
+RECOVERED = 2.0  # seconds after a fault within which connections work again
 STOPPING = 0.02  # seconds until a process that is told to stop has stopped
 LATE_RELEASE = 1.5  # seconds within which a release that is repeated over a new connection is answered
 
@@ -171,6 +172,24 @@ def judge_needless(holds: Holds) -> list[str]:
         if told < hold.until - 0.002:  # a millisecond of it is the worker's
             violations.append(f"told: {hold.hold} lost {hold.until - told:.3f} s before its lease ended")
     return violations
+
+
+def judge_kept(holds: Holds, journal: list[Done]) -> list[str]:
+    """A hold whose body stopped the loop goes on, unless another fault was in the way of its renewal."""
+    others = [fault for fault in journal if fault.kind != "block"]
+    violations = []
+    for hold in holds:
+        for begin, end in hold.blocked:
+            after = [held for at, held in hold.looks if at >= end][:1]
+            if after == [False] and not any(_disturbs(fault, hold, begin, end) for fault in others):
+                violations.append(f"kept: {hold.hold} is lost after its loop stood still from {begin:.4f}")
+    return violations
+
+
+def _disturbs(fault: Done, hold: Hold, begin: float, end: float) -> bool:
+    """Whether a fault may have kept a lease from being renewed between these times."""
+    concerns = fault.worker.split(".")[0] in ("", hold.worker.split(".")[0])
+    return concerns and fault.begin < end and fault.end + RECOVERED > begin - hold.ex
 
 
 def judge_traffic(holds: Holds, span: float, workers: int, faults: int, wanted: int) -> list[str]:

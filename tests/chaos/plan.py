@@ -11,7 +11,7 @@ WORKERS = 6
 
 # Kinds of faults and how many in a hundred there are of each.
 SAFE = {
-    "delay": 23,  # each byte is late
+    "delay": 19,  # each byte is late
     "cut": 22,  # connections end, maybe within a reply
     "black_hole": 11,  # connections are accepted, and what comes vanishes
     "half_open": 13,  # one direction is dead
@@ -19,6 +19,7 @@ SAFE = {
     "kill": 7,  # a process is killed, and another one started
     "restart": 4,  # the server is killed, and started with its data
     "silence": 4,  # the server is stopped for a while
+    "block": 4,  # a body stops its loop for twice its ttl
 }
 UNSAFE = {
     "delete": 72,  # somebody else deletes the key of a holder

@@ -71,7 +71,7 @@ class ChaosProxy:
             link.bite = bite
             if bite < 0:
                 link.cut()
-        for _ in range(20):
+        for _ in range(20 if links else 0):
             if any(link.was_cut for link in links):
                 return True
             await asyncio.sleep(0.05)

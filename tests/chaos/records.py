@@ -5,6 +5,7 @@ Each line is a JSON list: the event, the hold, a time on the shared clock, and w
     got      key, token, ex, lease end        acquire gave the lock
     entered  number                           the register answered the entry
     look     held, lease end                  what is_locked() and remaining() said
+    blocked  end                              the loop stood still from the event's time to this one
     left                                      release is called next
     told                                      on_lost was called
     refused                                   the register refused a write
@@ -33,6 +34,7 @@ class Hold:
     entered: float | None = None
     number: int = 0
     looks: list[tuple[float, bool]] = field(default_factory=list)
+    blocked: list[tuple[float, float]] = field(default_factory=list)
     left: float | None = None
     told: list[float] = field(default_factory=list)
     refused: float | None = None
@@ -64,7 +66,7 @@ class Done:
     kind: str
     begin: float
     end: float
-    worker: str = ""  # process, of stop_beyond and stop
+    worker: str = ""  # the process that it hit; of a fault of the server: none
     token: str = ""  # of delete
     hit: bool = True  # it had an effect
 
@@ -91,6 +93,8 @@ def _apply(hold: Hold, event: str, at: float, more: list[Any]) -> None:
         if held:
             hold.renewed = hold.renewed or until > hold.until + hold.ex / 5
             hold.until = max(hold.until, until)
+    elif event == "blocked":
+        hold.blocked.append((at, more[0]))
     elif event == "left":
         hold.left = at
     elif event == "told":

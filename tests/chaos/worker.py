@@ -1,6 +1,7 @@
 """A process of a run: tasks that take locks, work under them, and write down what they believed.
 
-Its only argument is the settings as JSON. It ends, with status 0, when its standard input does.
+Its only argument is the settings as JSON. A line on its standard input has the next body stop the loop; it
+ends, with status 0, when the input does.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import random
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from chaos.register import Visit
 
 HOST = "127.0.0.1"
 TTLS = {"safe": (1.0, 1.0, 1.5, 2.0, 3.0), "unsafe": (1.0, 1.0, 1.2, 1.5)}
+BLOCKING_TTL = 1.5  # seconds: a body with a longer one does not stop its loop
 PATIENCE = 2.0  # seconds that a task waits for a lock
 
 
@@ -69,6 +72,7 @@ class Worker:
         self._settings = settings
         self._log = Log(Path(settings.log))
         self._finishing = asyncio.Event()
+        self._to_block = 0  # bodies that have yet to stop the loop
         self._lock_type = LOCKS[settings.cheat]
 
     async def run(self) -> None:
@@ -84,8 +88,12 @@ class Worker:
             await (client.aclose() if hasattr(client, "aclose") else client.close())
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        sys.stdin.read()
+        for _ in sys.stdin:
+            loop.call_soon_threadsafe(self._block_next)
         loop.call_soon_threadsafe(self._finishing.set)
+
+    def _block_next(self) -> None:
+        self._to_block += 1
 
     async def _task(self, client: Any, number: int) -> None:
         """One task: a lock after the other."""
@@ -154,6 +162,9 @@ class Worker:
             log.add("look", hold, looked, held, until)
             if not held or looked >= end or not number or self._finishing.is_set():
                 break
+            if self._to_block and ex <= BLOCKING_TTL:
+                self._block(hold, ex)
+                continue
             await asyncio.sleep(dice.uniform(0.0, 0.03))  # the write on its way
             if not await visit.ask("write", key, hold, token, number, looked, until):
                 log.add("refused", hold, now())
@@ -161,6 +172,13 @@ class Worker:
             await asyncio.sleep(dice.uniform(0.01, 0.05))
         await visit.ask("leave", key, hold)
         log.add("left", hold, now())
+
+    def _block(self, hold: str, ex: float) -> None:
+        """What a body must not do: the watchdog keeps the leases of this process meanwhile."""
+        self._to_block -= 1
+        began = now()
+        time.sleep(2 * ex)
+        self._log.add("blocked", hold, began, now())
 
     async def _extended(self, lock: Redisson, ex: float, dice: random.Random) -> None:
         """In the safe plan some leases are extended."""

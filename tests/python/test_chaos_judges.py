@@ -310,6 +310,15 @@ def test_a_loss_told_of_a_lease_that_goes_on_is_found() -> None:
     assert judges.judge_needless([held("a", 1.0, 2.0, looks=[(1.9, False)])]) != []
 
 
+def test_a_hold_that_a_stopped_loop_cost_is_found_unless_another_fault_did_it() -> None:
+    hold = held("1.0/a", 1.0, 2.0, blocked=[(1.5, 3.5)], looks=[(1.4, True), (3.6, False)], left=3.7)
+    assert len(judges.judge_kept([hold], [])) == 1
+    assert len(judges.judge_kept([hold], [Done("block", 1.4, 1.4, "1.0"), Done("cut", 2.0, 2.0, "2.0")])) == 1
+    assert judges.judge_kept([hold], [Done("cut", 2.0, 2.0, "1.0")]) == []
+    assert judges.judge_kept([hold], [Done("restart", 0.1, 0.2)]) == []
+    assert judges.judge_kept([replace(hold, looks=[(3.6, True)])], []) == []
+
+
 # ---- traffic ----
 
 
@@ -455,12 +464,13 @@ def test_a_request_in_hand_reaches_the_server_after_its_connection_ended() -> No
         ("lasting", "unsafe", "stop_beyond", {"register", "intervals"}, set()),
         ("deaf", "unsafe", "stop_beyond", {"intervals", "told"}, set()),
         ("mute", "unsafe", "delete", {"told"}, {"register", "intervals"}),
+        ("unwatched", "safe", "block", {"kept"}, {"register", "intervals", "told"}),
     ],
 )
 def test_judges_catch_a_lock_with_a_planted_fault(
     any_server: Server, cheat: str, plan: str, only: str, caught_by: set[str], let_pass_by: set[str]
 ) -> None:
-    setup = Setup(1, plan, 2.5, any_server.kind, workers=3, tasks=5, keys=3, only=only, cheat=cheat)
+    setup = Setup(1, plan, 2.0, any_server.kind, workers=3, tasks=5, keys=3, only=only, cheat=cheat)
     verdict = run_plan(setup)
     caught = {violation.split(":")[0] for violation in verdict.violations}
     assert caught_by <= caught, verdict.violations
