@@ -26,6 +26,13 @@ struct register_of_writes {
 void judge_register_write(struct sim *sim, const struct task *task);
 void judge_register_foreign_write(struct sim *sim, int key, uint32_t token);
 
+/* A hold was told LOST; its token. / A renewal was answered, and the events of that were taken. / The loop ticked, and
+ * likewise. / A release() came to its end: task->cause, of the token task->left. */
+void judge_register_lost(struct sim *sim, const struct task *task, uint32_t token);
+void judge_register_renewed(struct sim *sim, const struct message *message);
+void judge_register_ticked(struct sim *sim, struct process *process);
+void judge_register_released(struct sim *sim, const struct task *task);
+
 /* ---- belief ---- */
 
 /* Until when (ns, local) the engine believes in the lease of this handle; 0 when it holds none. Changes

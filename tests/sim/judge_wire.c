@@ -126,10 +126,13 @@ void judge_wire_replied(struct sim *sim, struct process *process, const struct m
             token->excused = true;
         break;
     case WIRE_RELEASE:
-        if (message->outcome == ARL_NOT_EXECUTED)
+        if (message->outcome == ARL_NOT_EXECUTED) {
             token->released = false;
-        else
-            close_token(process, message->token);
+            break;
+        }
+        close_token(process, message->token);
+        token->excused |=
+            message->outcome != ARL_YES && message->outcome != ARL_NO && message->outcome != ARL_WRONG_TYPE;
         break;
     }
 }

@@ -198,6 +198,7 @@ void process_tick(struct sim *sim, struct process *process)
     turned(process);
     arl_engine_tick(process->engine, process_now(process));
     process_settle(sim, process);
+    judge_register_ticked(sim, process);
 }
 
 static void ring_tick(struct sim *sim, struct alarm *alarm)
@@ -220,6 +221,7 @@ static void loop_reply(struct sim *sim, struct process *process, const struct me
     judge_wire_replied(sim, process, message);
     process_settle(sim, process);
     judge_renewal_answered(sim, message);
+    judge_register_renewed(sim, message);
     if (link == process->links[LINK_LOOP])
         fault_stage(sim, link, FAULT_ANSWERED, message);
 }

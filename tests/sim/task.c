@@ -58,6 +58,7 @@ static void release_again(struct sim *sim, struct task *task)
 static void release(struct sim *sim, struct task *task)
 {
     NOTE(sim, "p%d.%d: release()", task->process->index, task->index);
+    task->left = task->token;
     if (arl_engine_release(task->process->engine, task->handle, process_now(task->process)) != 0)
         return; /* an event tells that it is lost */
     if (arl_handle_state(task->handle) == ARL_RELEASING) {
@@ -156,8 +157,10 @@ static arl_ns hold_of(struct sim *sim)
 
 static void next_step(struct sim *sim, struct task *task)
 {
-    arl_ns at = arl_ns_min(sim->now + dice_between(&sim->dice, 0, sim->plan.ttl / 2), task->hold_until);
-    agenda_set(&sim->agenda, &task->next, at);
+    arl_ns at = sim->now + dice_between(&sim->dice, 0, sim->plan.ttl / 2);
+    if (dice_chance(&sim->dice, 25)) /* the last moment at which it believes, unless it is renewed by then */
+        at = clock_reaches(&task->process->clock, judge_belief_until(task->handle)) - 1;
+    agenda_set(&sim->agenda, &task->next, arl_ns_min(arl_ns_max(at, sim->now), task->hold_until));
 }
 
 static void confirm(struct sim *sim, struct task *task)
@@ -271,10 +274,13 @@ static void ended(struct sim *sim, struct task *task, enum arl_cause cause)
     if ((cause == ARL_LOST) != (task->told == TOLD_HELD) && cause != ARL_CLOSED)
         sim_blame(sim, JUDGE_BELIEF, "p%d.%d: ended with cause %d in told state %d", task->process->index,
                   task->index, (int)cause, (int)task->told);
-    if (cause == ARL_LOST && task->token != LEDGER_NOBODY)
-        ledger_token(&sim->ledger, task->token)->lost = true;
+    bool released = task->told == TOLD_TO_WAIT_FOR_RELEASE;
     task->told = TOLD_THE_END;
     task->cause = cause;
+    if (cause == ARL_LOST && task->token != LEDGER_NOBODY)
+        judge_register_lost(sim, task, task->token);
+    else if (released)
+        judge_register_released(sim, task);
     agenda_unset(&sim->agenda, &task->cancel);
     judge_left(sim, task);
     soon(sim, task);

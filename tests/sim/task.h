@@ -31,6 +31,7 @@ struct task {
     arl_ns hold_until;     /* ns, true */
     arl_ns patience_until; /* ns, local; ARL_NEVER */
     uint32_t token;        /* number in the ledger of the lease that it was told of */
+    uint32_t left;         /* likewise: of the lease that it released last */
     uint32_t kept;         /* likewise: the watchdog has to keep it through this stall (judge_watch) */
     struct arl_want want;
 };
