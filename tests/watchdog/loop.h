@@ -4,9 +4,14 @@
 #define LOOP_H
 
 #include "server.h"
+#include "support.h"
 #include "watchdog/watchdog.h"
 
 #define LOOP_HOLDS 800
+
+/* ns: of the leases of most tests. */
+#define TTL_MS (THREAD_SANITIZER ? 800 : 400)
+#define TTL (TTL_MS * ARL_MS)
 
 struct loop {
     struct watchdog *watchdog;
@@ -31,7 +36,10 @@ void loop_free(struct loop *loop);
 /* The watchdog learns of the server. */
 void loop_serve(struct loop *loop, const struct server *server, struct login login);
 
-/* Acquires a key; the index of the hold. */
+/* Acquires a key; the index of the hold, or -1 where its lease was over before this thread came to look. */
+int loop_try_hold(struct loop *loop, const char *key, arl_ns ttl, arl_ns stall_limit);
+
+/* The same; a lease that is over fails the test. */
 int loop_hold(struct loop *loop, const char *key, arl_ns ttl, arl_ns stall_limit);
 void loop_release(struct loop *loop, int hold);
 
@@ -59,7 +67,7 @@ void world_end(struct world *world);
 
 struct watchdog_figures world_figures(const struct world *world);
 
-/* A test: with this script there are connections again and again, each a tenth of the ttl after the one before,
+/* A test: with this script there are connections again and again, but not more than one each tenth of the ttl,
  * and `command` comes (NULL: it need not); the lease is not kept, and nothing is tried for it any more. */
 void world_comes_again(struct script script, struct login login, const char *command);
 

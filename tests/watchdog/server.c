@@ -35,7 +35,8 @@ struct server {
     socklen_t address_length;
     int bell; /* an eventfd: the thread is to look at what the test wants */
     int listener;
-    bool stopping, wanted; /* wanted: it is to listen */
+    bool serving, stopping;
+    bool wanted; /* it is to listen */
     struct script script;
     int connections;
     size_t count;
@@ -268,6 +269,8 @@ static void *serve(void *ctx)
     uint64_t rings;
 
     pthread_mutex_lock(&server->mutex);
+    server->serving = true;
+    pthread_cond_broadcast(&server->changed);
     while (!server->stopping) {
         nfds_t count = prepare(server, polled, indexes);
         pthread_mutex_unlock(&server->mutex);
@@ -317,6 +320,10 @@ struct server *server_start(enum transport transport)
     pthread_mutex_init(&server->mutex, NULL);
     pthread_cond_init(&server->changed, NULL);
     assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+    pthread_mutex_lock(&server->mutex);
+    while (!server->serving) /* until then its signals are blocked */
+        pthread_cond_wait(&server->changed, &server->mutex);
+    pthread_mutex_unlock(&server->mutex);
     return server;
 }
 

@@ -5,8 +5,6 @@
 #include "loop.h"
 #include "support.h"
 
-#define TTL (300 * ARL_MS)
-
 static const struct login nobody = {0};
 
 /* ---- a server that is not there ---- */
@@ -22,7 +20,8 @@ static void comes_back(enum transport transport)
     server_up(world.server);
     stand_still(3 * TTL);
     assert_true(loop_holds(&world.loop, hold));
-    assert_int_equal(server_count(world.server, SEEN_CONNECTION, NULL), 1);
+    assert_about(server_count(world.server, SEEN_CONNECTION, NULL), 1);
+    assert_in_range(world_figures(&world).connections, 4, 8); /* at its pace, also while nobody was there */
     world_end(&world);
 }
 
@@ -103,7 +102,7 @@ static void is_not_ours(const char *reply)
     assert_true(loop_holds(&world.loop, hold));
     stand_still(3 * TTL / 2);
     assert_int_equal(server_count(world.server, SEEN_COMMAND, "EVAL"), 1);
-    assert_int_equal(server_count(world.server, SEEN_CONNECTION, NULL), 1);
+    assert_about(server_count(world.server, SEEN_CONNECTION, NULL), 1);
     world_end(&world);
 }
 
@@ -125,13 +124,12 @@ static void test_busy(void **state)
     server_set(world.server, script);
     int hold = loop_hold(&world.loop, "key", 2 * TTL, ARL_NEVER);
     server_wait(world.server, SEEN_COMMAND, "EVAL", 3);
-    assert_true(server_entry(world.server, SEEN_COMMAND, "EVAL", 1).at -
-                    server_entry(world.server, SEEN_COMMAND, "EVAL", 0).at >=
-                2 * TTL / 10 - ARL_EARLY);
+    arl_ns first = server_entry(world.server, SEEN_COMMAND, "EVAL", 0).at;
+    assert_true(server_entry(world.server, SEEN_COMMAND, "EVAL", 2).at - first >= 2 * TTL / 10);
     server_set(world.server, server_well());
     stand_still(2 * TTL);
     assert_true(loop_holds(&world.loop, hold));
-    assert_int_equal(server_count(world.server, SEEN_CONNECTION, NULL), 1);
+    assert_about(server_count(world.server, SEEN_CONNECTION, NULL), 1);
     world_end(&world);
 }
 

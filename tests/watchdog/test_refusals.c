@@ -12,8 +12,6 @@
 #include "refusals.h"
 #include "support.h"
 
-#define TTL (300 * ARL_MS)
-
 static const struct login nobody = {0};
 
 static int no_more_refusals(void **state)

@@ -2,8 +2,6 @@
 #include "loop.h"
 #include "support.h"
 
-#define TTL (300 * ARL_MS)
-
 static const struct login nobody = {0};
 static const struct login somebody = {.database = 2, .username = "user", .password = "secret"};
 

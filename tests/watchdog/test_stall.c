@@ -4,30 +4,35 @@
 #include "loop.h"
 #include "support.h"
 
-#define TTL (300 * ARL_MS)
-
 static const struct login nobody = {0};
+
+static void eval_of_key(char text[128])
+{
+    snprintf(text, 128, "EVAL redisson:key 01000000-0000-0000-0000-000000000000 %d", TTL_MS);
+}
 
 /* Four ttls without a turn, with database and user: held at the first look, and the connection closes. */
 static void keeps_over(enum transport transport)
 {
     struct world world;
+    char eval[128];
     world_begin(&world, transport, (struct login){.database = 3, .username = "user", .password = "secret"});
     int hold = loop_hold(&world.loop, "key", TTL, ARL_NEVER);
+    eval_of_key(eval);
     stand_still(4 * TTL);
     assert_true(loop_holds(&world.loop, hold));
     assert_string_equal(server_entry(world.server, SEEN_COMMAND, NULL, 0).text, "AUTH user secret");
     assert_string_equal(server_entry(world.server, SEEN_COMMAND, NULL, 1).text, "SELECT 3");
-    assert_string_equal(server_entry(world.server, SEEN_COMMAND, NULL, 2).text,
-                        "EVAL redisson:key 01000000-0000-0000-0000-000000000000 300");
-    assert_int_equal(server_count(world.server, SEEN_CONNECTION, NULL), 1);
-    assert_int_equal(server_count(world.server, SEEN_COMMAND, "AUTH"), 1);
+    assert_string_equal(server_entry(world.server, SEEN_COMMAND, NULL, 2).text, eval);
+    assert_about(server_count(world.server, SEEN_CONNECTION, NULL), 1);
+    assert_about(server_count(world.server, SEEN_COMMAND, "AUTH"), 1);
     assert_in_range(server_count(world.server, SEEN_COMMAND, "EVAL"), 6, 15);
     assert_in_range(loop_kept(&world.loop), 6, 15);
-    assert_int_equal(server_count(world.server, SEEN_END, NULL), 0);
+    int ends = server_count(world.server, SEEN_END, NULL);
+    assert_int_equal(ends, server_count(world.server, SEEN_CONNECTION, NULL) - 1);
     loop_turn(&world.loop);
-    assert_in_range(world.loop.stalled_for, 4 * TTL, 6 * TTL);
-    server_wait(world.server, SEEN_END, NULL, 1);
+    assert_in_range(world.loop.stalled_for, 4 * TTL, 8 * TTL);
+    server_wait(world.server, SEEN_END, NULL, ends + 1);
     assert_true(loop_holds(&world.loop, hold));
     assert_int_equal(world.loop.lost, 0);
     world_end(&world);
@@ -60,10 +65,12 @@ static void greets_with(struct login login, const char *first)
 static void test_greetings(void **state)
 {
     (void)state;
+    char eval[128];
+    eval_of_key(eval);
     greets_with((struct login){.password = "p w\r\n"}, "AUTH p w\r\n");
     greets_with((struct login){.database = 12}, "SELECT 12");
     greets_with((struct login){.username = "user", .password = ""}, "AUTH user ");
-    greets_with(nobody, "EVAL redisson:key 01000000-0000-0000-0000-000000000000 300");
+    greets_with(nobody, eval);
 }
 
 /* Each stall has a connection of its own, and between them there is none. */
@@ -79,7 +86,7 @@ static void test_stalls_again(void **state)
         loop_turn(&world.loop);
         server_wait(world.server, SEEN_END, NULL, stall);
     }
-    assert_int_equal(server_count(world.server, SEEN_CONNECTION, NULL), 3);
+    assert_about(server_count(world.server, SEEN_CONNECTION, NULL), 3);
     assert_true(loop_holds(&world.loop, hold));
     world_end(&world);
 }
@@ -94,13 +101,12 @@ static void test_keeps_many_leases(void **state)
     world_begin(&world, OVER_TCP, nobody);
     for (int i = 0; i < LEASES; i++) {
         snprintf(key, sizeof(key), "key-%d", i);
-        loop_hold(&world.loop, key, ARL_SECOND, ARL_NEVER);
+        loop_hold(&world.loop, key, 3 * TTL, ARL_NEVER);
     }
-    stand_still(2 * ARL_SECOND);
+    stand_still(5 * TTL);
     for (int i = 0; i < LEASES; i++)
         assert_true(loop_holds(&world.loop, i));
-    assert_in_range(server_count(world.server, SEEN_CONNECTION, NULL), 1,
-                    3); /* a slow machine answers late */
+    assert_about(server_count(world.server, SEEN_CONNECTION, NULL), 1);
     /* It slept where it could: a look for each answer at most, not a busy wait for them. */
     assert_true(world_figures(&world).looks < 3 * world_figures(&world).renewals);
     world_end(&world);
@@ -122,7 +128,7 @@ static void test_keeps_many_loops(void **state)
     stand_still(4 * TTL);
     for (int i = 0; i < LOOPS; i++)
         assert_true(loop_holds(&loops[i], 0));
-    assert_int_equal(server_count(world.server, SEEN_CONNECTION, NULL), LOOPS);
+    assert_about(server_count(world.server, SEEN_CONNECTION, NULL), LOOPS);
     for (int i = 0; i < LOOPS; i++)
         loop_turn(&loops[i]);
     server_wait(world.server, SEEN_END, NULL, LOOPS);
