@@ -74,7 +74,7 @@ static int member_draw(void *ctx, uint8_t token[ARL_TOKEN_SIZE])
     return 0;
 }
 
-static uint64_t number_of(const uint8_t *token)
+uint64_t fleet_number(const uint8_t *token)
 {
     uint64_t number = 0;
     if (token != NULL)
@@ -141,7 +141,7 @@ static void take_event(struct fleet_member *member, const struct arl_event *even
         FLEET_CHECK(fleet, slot->handle == event->handle && !slot->ended);
         FLEET_CHECK(fleet, arl_handle_state(slot->handle) == ARL_GRANTED);
         fleet_say(fleet, "%d: granted %ld on %d by %llu", member->index, slot->place, slot->key,
-                  (unsigned long long)number_of(arl_handle_token(slot->handle)));
+                  (unsigned long long)fleet_number(arl_handle_token(slot->handle)));
         for (int i = 0; i < FLEET_SLOTS; i++) { /* first come, first served within the process */
             const struct fleet_slot *other = &member->slots[i];
             FLEET_CHECK(fleet, other->handle == NULL || other->key != slot->key || other->granted ||
@@ -226,7 +226,7 @@ static void write_requests(struct fleet_member *member)
             .verb = view.verb,
             .whole_script = view.whole_script,
             .key = view.key[0] - 'a',
-            .token = number_of(view.token),
+            .token = fleet_number(view.token),
             .ttl = view.ttl,
         };
         fleet_say(fleet, "%d: %s %d %llu %.3f%s", member->index, verbs[view.verb], command.key,
@@ -331,7 +331,7 @@ void fleet_look(struct fleet_member *member, struct fleet_slot *slot)
 void fleet_release(struct fleet_member *member, struct fleet_slot *slot)
 {
     struct fleet *fleet = member->fleet;
-    uint64_t token = number_of(arl_handle_token(slot->handle));
+    uint64_t token = fleet_number(arl_handle_token(slot->handle));
     bool held = fleet_believes(member, slot);
     int error = arl_engine_release(member->engine, slot->handle, fleet_now(member));
     enum arl_state state = arl_handle_state(slot->handle);
@@ -371,7 +371,7 @@ static struct fleet_ask *free_ask(struct fleet_member *member)
 void fleet_extend(struct fleet_member *member, struct fleet_slot *slot, arl_ns ttl)
 {
     struct fleet_ask *ask = free_ask(member);
-    uint64_t token = number_of(arl_handle_token(slot->handle));
+    uint64_t token = fleet_number(arl_handle_token(slot->handle));
     bool held = fleet_believes(member, slot);
     if (ask == NULL)
         return;
@@ -422,6 +422,7 @@ void fleet_up(struct fleet_member *member)
     fleet_say(member->fleet, "%d: up", member->index);
     FLEET_CHECK(member->fleet, !member->up);
     member->up = member->fresh = true;
+    member->turned_at = fleet_now(member);
     arl_engine_up(member->engine, fleet_now(member));
     fleet_drain(member);
     fleet_check(member->fleet);
@@ -434,6 +435,7 @@ void fleet_cut(struct fleet_member *member, int kept, arl_ns delay)
               wire->end - wire->executed, (double)delay / 1e6);
     model_cut(&member->fleet->model, wire, kept, delay);
     member->up = member->reset = false;
+    member->turned_at = fleet_now(member);
     arl_engine_down(member->engine, fleet_now(member));
     fleet_drain(member);
     fleet_check(member->fleet);
@@ -442,12 +444,14 @@ void fleet_cut(struct fleet_member *member, int kept, arl_ns delay)
 void fleet_unreachable(struct fleet_member *member)
 {
     fleet_say(member->fleet, "%d: unreachable", member->index);
+    member->turned_at = fleet_now(member);
     arl_engine_unreachable(member->engine, fleet_now(member));
     after(member);
 }
 
 void fleet_tick(struct fleet_member *member)
 {
+    member->turned_at = fleet_now(member);
     arl_engine_tick(member->engine, fleet_now(member));
     FLEET_CHECK(member->fleet, arl_engine_deadline(member->engine) > fleet_now(member)); /* or a loop spins */
     fleet_drain(member);
@@ -465,17 +469,21 @@ static enum arl_outcome trouble(struct fleet *fleet, struct model_command *comma
     return outcome;
 }
 
-bool fleet_execute(struct fleet_member *member)
+void fleet_serve(struct fleet_member *member, struct model_command *command)
 {
     struct fleet *fleet = member->fleet;
-    if (member->wire.executed == member->wire.end)
-        return false;
-    struct model_command *command = &member->wire.commands[member->wire.executed++];
     command->outcome =
         fleet_chance(fleet, fleet->trouble) ? trouble(fleet, command) : model_execute(&fleet->model, command);
     fleet_say(fleet, "   %d: executed %s %d %llu: %s", member->index, verbs[command->verb], command->key,
               (unsigned long long)command->token, outcomes[command->outcome]);
     fleet_check(fleet);
+}
+
+bool fleet_execute(struct fleet_member *member)
+{
+    if (member->wire.executed == member->wire.end)
+        return false;
+    fleet_serve(member, &member->wire.commands[member->wire.executed++]);
     return true;
 }
 
@@ -490,6 +498,7 @@ bool fleet_deliver(struct fleet_member *member)
         fleet->tokens[command.token].answered_no = command.outcome == ARL_NO;
     if (command.verb == ARL_RENEW && command.outcome == ARL_NO)
         fleet->tokens[command.token].denied = true;
+    member->turned_at = fleet_now(member);
     FLEET_CHECK(fleet, arl_engine_reply(member->engine, command.outcome, fleet_now(member)) == 0);
     after(member);
     return true;

@@ -52,9 +52,11 @@ struct fleet_member {
     struct fleet *fleet;
     struct arl_engine *engine;
     struct model_wire wire;
+    struct model_wire watch_wire; /* of the watchdog's connection */
     struct fleet_slot slots[FLEET_SLOTS];
     struct fleet_ask asks[FLEET_ASKS];
     arl_ns stalled_until; /* ns of the server's clock: its loop does not turn before */
+    arl_ns turned_at;     /* ns of its own clock: the last input of its connection */
     long allocations;
     int index;
     int drift; /* per mille that its clock goes faster */
@@ -76,6 +78,7 @@ struct fleet {
     long places;
     long steps;
     long granted;      /* how many leases owners were told of */
+    long watched;      /* how many renewals the watchdogs wrote */
     int trouble;       /* per mille of commands that the server answers with an error */
     int starve;        /* per mille of allocations and draws that fail */
     bool unsafe;       /* the server loses keys: belief is not compared with it */
@@ -112,6 +115,20 @@ void fleet_up(struct fleet_member *member);
 void fleet_cut(struct fleet_member *member, int kept, arl_ns delay);
 void fleet_unreachable(struct fleet_member *member);
 void fleet_tick(struct fleet_member *member);
+
+/* The watchdog of this member looks: it writes what is due, and closes its connection where that is over. */
+void fleet_watch(struct fleet_member *member);
+void fleet_watch_cut(struct fleet_member *member, int kept, arl_ns delay);
+
+/* As fleet_execute and fleet_deliver, on the watchdog's connection. */
+bool fleet_watch_execute(struct fleet_member *member);
+bool fleet_watch_deliver(struct fleet_member *member);
+
+/* The server executes a command, or has trouble with it. */
+void fleet_serve(struct fleet_member *member, struct model_command *command);
+
+/* The number that a token is; 0 for none. */
+uint64_t fleet_number(const uint8_t *token);
 
 /* The server executes the next command of this wire, or has trouble with it. False: there is none. */
 bool fleet_execute(struct fleet_member *member);

@@ -19,6 +19,7 @@ struct mood {
     int cut;     /* per mille of steps at which some connection is cut */
     int stall;   /* per mille at which a loop stalls */
     int slow;    /* per mille of steps at which a wire stands still */
+    int blind;   /* per mille of due looks of a watchdog that do not come yet */
     int late;    /* per mille of due ticks that come late */
     int keys;    /* how many are used */
     int foreign; /* per mille at which another program takes or frees a key */
@@ -32,9 +33,10 @@ static struct mood draw_mood(void)
     static const int slow[] = {0, 100, 500, 900};
     struct mood mood = {
         .cut = often[fleet_draw(&fleet, 5)],
-        .stall = often[fleet_draw(&fleet, 4)],
+        .stall = often[fleet_draw(&fleet, 5)],
         .slow = slow[fleet_draw(&fleet, 4)],
         .late = often[fleet_draw(&fleet, 5)] * 5,
+        .blind = often[fleet_draw(&fleet, 5)] * 10,
         .keys = 1 + fleet_draw(&fleet, MODEL_KEYS),
         .foreign = often[fleet_draw(&fleet, 4)],
         .closes = fleet_chance(&fleet, 100),
@@ -56,6 +58,7 @@ static arl_ns draw_ttl(void)
 
 static struct arl_want draw_want(void)
 {
+    static const arl_ns limits[] = {0, 300 * ARL_MS, 5 * ARL_SECOND, 60 * ARL_SECOND, ARL_NEVER};
     struct arl_want want = {
         .ttl = draw_ttl(),
         .sleep_low = fleet_draw(&fleet, 30) * ARL_MS,
@@ -66,6 +69,7 @@ static struct arl_want draw_want(void)
     if (fleet_chance(&fleet, 200))
         want.patience = 1 + fleet_draw(&fleet, 2000) * ARL_MS;
     want.once = fleet_chance(&fleet, 100);
+    want.stall_limit = limits[fleet_draw(&fleet, 5)];
     return want;
 }
 
@@ -138,6 +142,24 @@ static void move_wire(struct fleet_member *member, const struct mood *mood)
         ;
 }
 
+static void move_watchdog(struct fleet_member *member, const struct mood *mood)
+{
+    static const int delays[] = {0, 100, 900, 20000};
+    int executed = fleet_draw(&fleet, 4), delivered = fleet_draw(&fleet, 4);
+    if (fleet_chance(&fleet, mood->slow))
+        return;
+    while (executed-- > 0 && fleet_watch_execute(member))
+        ;
+    while (delivered-- > 0 && fleet_watch_deliver(member))
+        ;
+    if (fleet_chance(&fleet, mood->cut))
+        fleet_watch_cut(member, fleet_draw(&fleet, 4), delays[fleet_draw(&fleet, 4)] * ARL_MS);
+    if (fleet_chance(&fleet, 5))
+        arl_watch_woke_late(member->engine, fleet_now(member));
+    if (arl_watch_deadline(member->engine) <= fleet_now(member) && !fleet_chance(&fleet, mood->blind))
+        fleet_watch(member);
+}
+
 static void act_as_another_program(int keys)
 {
     const uint64_t other = FLEET_TOKENS + 1;
@@ -154,8 +176,10 @@ static arl_ns next_deadline(void)
     arl_ns at = ARL_NEVER;
     for (int i = 0; i < FLEET_MEMBERS; i++) {
         const struct fleet_member *member = &fleet.members[i];
-        arl_ns deadline = arl_engine_deadline(member->engine);
-        if (deadline != ARL_NEVER && !stalled(member)) /* of the server's clock, not exactly */
+        arl_ns deadline = arl_watch_deadline(member->engine);
+        if (!stalled(member))
+            deadline = arl_ns_min(deadline, arl_engine_deadline(member->engine));
+        if (deadline != ARL_NEVER) /* of the server's clock, not exactly */
             at = arl_ns_min(at, fleet.model.now + arl_ns_max(deadline - fleet_now(member), 0));
     }
     return at;
@@ -193,9 +217,13 @@ static void step(const struct mood *mood)
     for (int i = 0; i < FLEET_MEMBERS; i++) {
         move_wire(&fleet.members[i], mood);
         tick_if_due(&fleet.members[i], mood->late);
+        move_watchdog(&fleet.members[i], mood);
     }
-    if (stalled(member))
+    if (stalled(member)) {
+        if (fleet_chance(&fleet, 100)) /* the code that keeps the loop from turning uses locks */
+            act(member, mood);
         return;
+    }
     for (int i = 0; i < 3; i++)
         act(member, mood);
     fleet_drain(member);
@@ -245,8 +273,12 @@ static void step_in_order(bool healthy, bool connects)
             fleet_up(member);
         while (healthy && (fleet_execute(member) || fleet_deliver(member)))
             ;
+        while (healthy && (fleet_watch_execute(member) || fleet_watch_deliver(member)))
+            ;
         if (arl_engine_deadline(member->engine) <= fleet_now(member))
             fleet_tick(member);
+        if (arl_watch_deadline(member->engine) <= fleet_now(member))
+            fleet_watch(member);
         wind_up(member, healthy || fleet_chance(&fleet, 10));
     }
     model_advance(&fleet.model, arl_ns_max(fleet.model.now + ARL_MS / 10,
@@ -284,6 +316,8 @@ static void end_healthy(void)
         FLEET_CHECK(&fleet, !arl_engine_wants_connection(engine));
         FLEET_CHECK(&fleet, arl_engine_deadline(engine) == ARL_NEVER);
         FLEET_CHECK(&fleet, engine->table.count == 0);
+        FLEET_CHECK(&fleet, engine->watch.unanswered_count == 0);
+        FLEET_CHECK(&fleet, arl_watch_deadline(engine) == ARL_NEVER);
     }
 }
 
@@ -323,14 +357,15 @@ static long number(const char *name, long otherwise)
 
 static void random_inputs(void **state)
 {
-    long first = number("RANDOM_FIRST", 1), seeds = number("RANDOM_SEEDS", SEEDS), granted = 0;
+    long first = number("RANDOM_FIRST", 1), seeds = number("RANDOM_SEEDS", SEEDS), granted = 0, watched = 0;
     (void)state;
     for (long seed = first; seed < first + seeds; seed++) {
         run_seed((uint64_t)seed, seeds == 1);
         granted += fleet.granted;
+        watched += fleet.watched;
     }
-    printf("%ld seeds, %ld leases told\n", seeds, granted);
-    assert_true(granted >= seeds); /* a run with too little traffic shows nothing */
+    printf("%ld seeds, %ld leases told, %ld renewals of watchdogs\n", seeds, granted, watched);
+    assert_true(granted >= seeds && watched >= seeds / 2); /* a run with too little traffic shows nothing */
 }
 
 int main(void)
