@@ -102,13 +102,20 @@ def _watch_writers(connection: Any) -> list[Any]:
     return writers
 
 
-async def _greet(connection: Any) -> None:
-    """Connects with all that the client says in greeting; afterwards the connection speaks RESP2."""
-    await connection.connect()
-    if str(getattr(connection, "protocol", None) or 2) != "2":
-        # The class took no protocol=2.
-        await connection.send_command("HELLO", 2)
-        await connection.read_response()
+async def _greet(connection: Any) -> Exception | None:
+    """Connects with all that the client says in greeting; afterwards the connection speaks RESP2.
+
+    What goes wrong is returned: a loop that ends reports whatever the tasks raise that it cancels.
+    """
+    try:
+        await connection.connect()
+        if str(getattr(connection, "protocol", None) or 2) != "2":
+            # The class took no protocol=2.
+            await connection.send_command("HELLO", 2)
+            await connection.read_response()
+    except Exception as error:
+        return error
+    return None
 
 
 async def _bounded(connection: Any, client: Client, writers: list[Any]) -> None:
@@ -122,10 +129,11 @@ async def _bounded(connection: Any, client: Client, writers: list[Any]) -> None:
         _abort(connection, writers)  # with nothing left to wait for, the library ends soon
         await _end(task)
         raise
-    task.result()
+    if (error := task.result()) is not None:
+        raise error
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def _end(task: asyncio.Task[Any]) -> None:
     """Cancels a task and waits until it has ended."""
     task.cancel()
     while not task.done():

@@ -339,3 +339,27 @@ def test_multiprocessing(any_server: Server, key: str, method: str, tmp_path: Pa
     count = any_server.admin().getdel(key)
     assert (done.returncode, count) == (0, "40"), done.stderr
     assert on_server(key) not in any_server.admin().keys(on_server(key))
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_the_loop_ends_while_a_greeting_fails(any_server: Server, key: str, kind: str) -> None:
+    """asyncio.run reports what tasks raise that it cancels: a dial that breaks off is not to be reported."""
+    source = """
+class Stubborn(redis.asyncio.Connection):
+    async def connect(self, *arguments, **options):
+        await super().connect(*arguments, **options)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise redis.ConnectionError("cut off") from None
+
+pool = redis.asyncio.ConnectionPool(connection_class=Stubborn, host="127.0.0.1", port=port)
+client = redis.asyncio.Redis(connection_pool=pool)
+
+async def main():
+    main.kept = asyncio.create_task(Redisson(client, key=key).acquire())
+    await asyncio.sleep(0.05)
+
+run(main())
+"""
+    assert run_clean(HEAD + source, kind, any_server.port, key) == ""
