@@ -35,7 +35,7 @@ hunt()
     mkdir -p "$out/$1/src"
     cp -R src/core "$out/$1/src/core"
     if ! patch -s -d "$out/$1" -p1 <"tests/sim/mutants/$1.patch" >"$out/$1.log" 2>&1 ||
-        ! make -s -f tests/sim/Makefile build CORE="$out/$1/src" OUT="$out/$1/build" >>"$out/$1.log" 2>&1; then
+        ! make -s -f tests/sim/Makefile "$out/$1/build/sim" CORE="$out/$1/src" OUT="$out/$1/build" >>"$out/$1.log" 2>&1; then
         printf '%-32s CANNOT BE PLANTED, see %s\n' "$1" "$out/$1.log"
         return
     fi
