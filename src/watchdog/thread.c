@@ -1,7 +1,6 @@
 /* thread.c - the watchdog's one thread: how it lives, sleeps and ends. */
 #define _DEFAULT_SOURCE
 
-#include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -65,6 +64,7 @@ static int milliseconds_until(arl_ns at, arl_ns now)
 
 void *thread_main(void *argument)
 {
+    const struct timespec pause = {.tv_nsec = 10 * ARL_MS};
     struct watchdog *watchdog = argument;
     arl_ns asked = ARL_NEVER; /* when the thread wanted to wake */
     bool late = false;
@@ -81,7 +81,8 @@ void *thread_main(void *argument)
         nfds_t count = prepare_poll(watchdog);
         int timeout = milliseconds_until(asked, watchdog->clock());
         pthread_mutex_unlock(&watchdog->mutex);
-        poll(watchdog->polled, count, timeout);
+        if (poll(watchdog->polled, count, timeout) < 0)
+            nanosleep(&pause, NULL); /* too many for the system: not as fast as it can refuse */
         pthread_mutex_lock(&watchdog->mutex);
     }
     pthread_mutex_unlock(&watchdog->mutex);

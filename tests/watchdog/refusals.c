@@ -1,6 +1,7 @@
 #include "refusals.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -39,6 +40,7 @@ int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
                           void *ctx);
 int __real_eventfd(unsigned count, int flags);
 int __real_socket(int family, int type, int protocol);
+int __real_poll(struct pollfd *polled, nfds_t count, int timeout);
 
 void *__wrap_malloc(size_t size)
 {
@@ -69,5 +71,13 @@ int __wrap_socket(int family, int type, int protocol)
     if (!is_refused(REFUSE_SOCKET))
         return __real_socket(family, type, protocol);
     errno = EMFILE;
+    return -1;
+}
+
+int __wrap_poll(struct pollfd *polled, nfds_t count, int timeout)
+{
+    if (!is_refused(REFUSE_POLL))
+        return __real_poll(polled, count, timeout);
+    errno = EINVAL;
     return -1;
 }

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-enum refusal { REFUSE_MEMORY, REFUSE_THREAD, REFUSE_EVENTFD, REFUSE_SOCKET, REFUSALS };
+enum refusal { REFUSE_MEMORY, REFUSE_THREAD, REFUSE_EVENTFD, REFUSE_SOCKET, REFUSE_POLL, REFUSALS };
 
 /* Each such call is refused from the one after the next `after` ones on; -1: none is. */
 void refuse(enum refusal what, int after);

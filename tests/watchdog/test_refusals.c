@@ -148,6 +148,24 @@ static void test_no_memory_in_a_stall(void **state)
     has_no_memory(1);
 }
 
+/* More descriptors than the system lets it wait for: it looks again and again, but at leisure. */
+static void test_no_waiting(void **state)
+{
+    (void)state;
+    struct loop loop;
+    struct watchdog_figures figures;
+    struct watchdog *watchdog = watchdog_new(clock_now);
+    assert_non_null(watchdog);
+    loop_init(&loop, watchdog);
+    refuse(REFUSE_POLL, 0);
+    assert_int_equal(watchdog_wake(watchdog), 0);
+    stand_still(300 * ARL_MS);
+    watchdog_figures(watchdog, &figures);
+    assert_in_range(figures.looks, 2, 40);
+    loop_free(&loop);
+    watchdog_del(watchdog);
+}
+
 /* ---- the password ---- */
 
 #define HIDDEN_LENGTH 24
@@ -282,6 +300,7 @@ int main(void)
         cmocka_unit_test_teardown(test_no_eventfd, no_more_refusals),
         cmocka_unit_test_teardown(test_no_socket, no_more_refusals),
         cmocka_unit_test_teardown(test_no_memory_in_a_stall, no_more_refusals),
+        cmocka_unit_test_teardown(test_no_waiting, no_more_refusals),
         cmocka_unit_test(test_the_password_is_wiped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
