@@ -8,7 +8,6 @@ import gc
 import logging
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 import redis.asyncio
 from conftest import Run
 from support.clients import Client, free, held_by_another, value_of
+from support.losing import outlive
 from support.programs import run_clean
 from support.proxied import proxy_before, via
 from support.servers import Server
@@ -36,11 +36,6 @@ def teller() -> tuple[Told, Callable[[Redisson, LockLostError], None]]:
         told.append((lock, error))
 
     return told, on_lost
-
-
-def lose(lock: Redisson) -> None:
-    """The lease is over before the next look; the watchdog leaves it alone."""
-    time.sleep(lock.remaining() + 0.002)
 
 
 def test_it_is_called_once_with_the_lock_and_the_error(
@@ -73,7 +68,7 @@ def test_it_is_called_for_each_hold_of_one_object(run: Run, any_server: Server, 
         lock = Redisson(redis, key=key, ex=EX, on_lost=on_lost, stall_limit=0)
         for count in (1, 2, 3):
             assert await lock.acquire()
-            lose(lock)
+            outlive(lock)
             assert not lock.is_locked()
             await turns(3)
             assert len(told) == count
@@ -114,7 +109,7 @@ def test_never_from_within_a_call(run: Run, any_server: Server, key: str, look: 
             await lock.__aenter__()
         else:
             assert await lock.acquire()
-        lose(lock)
+        outlive(lock)
         await looking()
         assert told == []
         await turns(5)
@@ -130,7 +125,7 @@ def test_a_hold_left_between_the_loss_and_the_call_is_told_all_the_same(
         told, on_lost = teller()
         async with Redisson(redis, key=key, ex=EX, on_lost=on_lost, stall_limit=0) as lock:
             assert lock is not None
-            lose(lock)
+            outlive(lock)
             assert not lock.is_locked()
         assert told == []
         await turns(3)
@@ -138,7 +133,7 @@ def test_a_hold_left_between_the_loss_and_the_call_is_told_all_the_same(
 
         second = Redisson(redis, key=key, ex=EX, on_lost=on_lost, stall_limit=0)
         assert await second.acquire()
-        lose(second)
+        outlive(second)
         assert not second.is_locked()
         assert await second.acquire()  # the same object holds again, and that hold is not lost
         await turns(3)
@@ -155,7 +150,7 @@ def test_the_lock_is_kept_alive_until_the_call(run: Run, any_server: Server, key
         told, on_lost = teller()
         lock: Redisson | None = Redisson(redis, key=key, ex=EX, on_lost=on_lost, stall_limit=0)
         assert lock is not None and await lock.acquire()
-        lose(lock)
+        outlive(lock)
         assert not lock.is_locked()
         alive = weakref.ref(lock)
         lock = None
@@ -191,7 +186,7 @@ def test_it_runs_in_the_context_of_the_acquire(run: Run, any_server: Server, key
         two = Redisson(redis, key=f"{key}-2", ex=EX, on_lost=on_lost_too, stall_limit=0)
         await asyncio.gather(acquiring(one), acquiring(two))
         variable.set("who looks")
-        lose(two)
+        outlive(two)
         assert not one.is_locked() and not two.is_locked()
         await aeventually(lambda: len(seen) == 2)
         assert variable.get() == "who looks"
@@ -217,7 +212,7 @@ def test_a_coroutine_runs_as_a_task_that_is_kept(run: Run, any_server: Server, k
 
         lock = Redisson(redis, key=key, ex=EX, on_lost=on_lost, stall_limit=0)
         assert await lock.acquire()
-        lose(lock)
+        outlive(lock)
         assert not lock.is_locked()
         del lock
         await asyncio.wait_for(begun.wait(), 5)
@@ -287,7 +282,7 @@ def test_an_exception_goes_to_the_loops_handler(run: Run, any_server: Server, ke
 
         lock = Redisson(redis, key=key, ex=EX, on_lost=on_lost, stall_limit=0)
         assert await lock.acquire()
-        lose(lock)
+        outlive(lock)
         assert not lock.is_locked()
         await turns(6)
         gc.collect()
@@ -317,7 +312,7 @@ def test_a_cancelled_task_of_it_is_no_error(run: Run, any_server: Server, key: s
 
         lock = Redisson(redis, key=key, ex=EX, on_lost=on_lost, stall_limit=0)
         assert await lock.acquire()
-        lose(lock)
+        outlive(lock)
         assert not lock.is_locked()
         await aeventually(lambda: tasks)
         tasks[0].cancel()
@@ -334,7 +329,7 @@ def test_a_loss_found_by_another_thread_is_told_on_the_loops(run: Run, any_serve
             redis, key=key, ex=EX, on_lost=lambda *_: threads.append(threading.get_ident()), stall_limit=0
         )
         assert await lock.acquire()
-        lose(lock)
+        outlive(lock)
         looking = threading.Thread(target=lock.is_locked)
         looking.start()
         looking.join()
@@ -432,7 +427,7 @@ def test_a_cycle_through_the_callable_is_collected(run: Run, any_server: Server,
         del used
         lost = cycle(True)
         assert await lost.acquire()
-        lose(lost)
+        outlive(lost)
         assert not lost.is_locked()
         await turns(3)
         del lost

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import gc
 import sys
-import time
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from conftest import Run
 from support.clients import Client, free, held_by_another, value_of
-from support.proxied import proxy_before, via
+from support.losing import check_sound, outlive, requests, told
 from support.servers import Server
-from support.waiting import aeventually, turns
+from support.waiting import turns
 
-from aioredlock_c import LockLostError, Redisson, aclose
+from aioredlock_c import LockLostError, Redisson
 
 if sys.version_info < (3, 11):
     pytest.skip("a cancel can be taken back from Python 3.11 on", allow_module_level=True)
@@ -36,32 +33,6 @@ class BodyError(Exception):
 def make(redis: Any, key: str, **options: Any) -> Redisson:
     """A lock that the watchdog leaves alone."""
     return Redisson(redis, key=key, **{"ex": EX, "on_lost": "cancel", "stall_limit": 0, **options})
-
-
-def outlive(*locks: Redisson) -> None:
-    """The leases are over before anybody looks; the loop's next turn finds it."""
-    time.sleep(max(lock.remaining() for lock in locks) + 0.003)
-
-
-def requests() -> int:
-    """How many requests to cancel the running task are open."""
-    task = asyncio.current_task()
-    assert task is not None
-    return task.cancelling()
-
-
-async def check_sound(after_group: bool = False) -> None:
-    """Nothing is left of a cancel: what is awaited now is not disturbed.
-
-    after_group: before Python 3.13 a TaskGroup whose child has failed may leave a request of its own.
-    """
-    assert after_group or requests() == 0
-    await turns(4)
-    await asyncio.sleep(0.01)
-
-
-def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.name == "aioredlock_c"]
 
 
 # ---- the table: how the body ends -> how `async with` ends ----
@@ -90,7 +61,7 @@ def test_a_body_that_awaits_is_cancelled(
             await turns(3)
 
     run(main, server)
-    assert warnings(caplog) == []
+    assert told(caplog) == []
 
 
 @pytest.mark.parametrize("swallowed", [True, False], ids=["swallowed", "no await"])
@@ -147,8 +118,8 @@ def test_an_exception_of_the_bodys_own_goes_through(
         await check_sound()
 
     run(main, any_server)
-    (told,) = warnings(caplog)
-    assert key in told and "lost" in told
+    (text,) = told(caplog)
+    assert key in text and "lost" in text
 
 
 def test_an_exception_raised_for_the_cancel_goes_through(
@@ -167,7 +138,7 @@ def test_an_exception_raised_for_the_cancel_goes_through(
         await check_sound()
 
     run(main, any_server)
-    assert len(warnings(caplog)) == 1
+    assert len(told(caplog)) == 1
 
 
 def both_soon(lock: Redisson, other: Callable[[], object], first: str) -> None:
@@ -208,7 +179,7 @@ def test_a_request_of_somebody_else_goes_on(
         assert open_requests == [2, 1]
 
     run(main, any_server)
-    assert len(warnings(caplog)) == 1
+    assert len(told(caplog)) == 1
 
 
 def test_a_request_that_was_open_before_the_body_is_not_ours(run: Run, any_server: Server, key: str) -> None:
@@ -251,7 +222,7 @@ def test_a_loss_told_late_by_the_release(
         await check_sound()
 
     run(main, server)
-    assert len(warnings(caplog)) == (1 if raising else 0)
+    assert len(told(caplog)) == (1 if raising else 0)
 
 
 # ---- inside and outside of timeouts ----
@@ -338,7 +309,7 @@ def test_around_a_timeout_that_expired_before(
         await check_sound()
 
     run(main, any_server)
-    assert len(warnings(caplog)) == 1
+    assert len(told(caplog)) == 1
 
 
 def test_wait_for_around_and_within(run: Run, any_server: Server, key: str) -> None:
@@ -411,7 +382,7 @@ def test_around_a_group_whose_child_fails(
             await check_sound(after_group=True)
 
     run(main, any_server)
-    assert len(warnings(caplog)) == 2
+    assert len(told(caplog)) == 2
 
 
 def test_within_a_group(run: Run, any_server: Server, key: str) -> None:
@@ -437,250 +408,3 @@ def test_within_a_group(run: Run, any_server: Server, key: str) -> None:
             await check_sound(after_group=True)
 
     run(main, any_server)
-
-
-# ---- several locks of one task ----
-
-
-@pytest.mark.parametrize("depth", [2, 3])
-def test_of_locks_lost_at_once_the_outermost_raises(
-    run: Run, any_server: Server, key: str, depth: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def main(redis: Client) -> None:
-        locks = [make(redis, f"{key}-{number}") for number in range(depth)]
-
-        async def enter(inner: list[Redisson]) -> None:
-            if not inner:
-                outlive(*locks)
-                await asyncio.sleep(10)
-                return
-            async with inner[0]:
-                await enter(inner[1:])
-
-        with pytest.raises(LockLostError, match=f"{key}-0"):
-            await enter(locks)
-        await check_sound()
-
-    run(main, any_server)
-    told = warnings(caplog)
-    assert len(told) == depth - 1  # each loss once: by the exception or by a WARNING
-    assert not any(f"{key}-0" in text for text in told)
-
-
-@pytest.mark.parametrize("which", ["inner", "outer"])
-def test_of_two_locks_one_is_lost(run: Run, any_server: Server, key: str, which: str) -> None:
-    async def main(redis: Client) -> None:
-        outer = make(redis, f"{key}-outer", ex=EX if which == "outer" else 10)
-        inner = make(redis, f"{key}-inner", ex=EX if which == "inner" else 10)
-        with pytest.raises(LockLostError, match=f"{key}-{which}"):
-            async with outer:
-                try:
-                    async with inner:
-                        outlive(outer if which == "outer" else inner)
-                        await asyncio.sleep(10)
-                finally:
-                    assert outer.is_locked() == (which == "inner")
-                    assert not inner.is_locked()
-        await check_sound()
-        assert value_of(any_server, f"{key}-inner") is None
-        assert value_of(any_server, f"{key}-outer") is None
-
-    run(main, any_server)
-
-
-def test_the_outer_lock_is_lost_while_the_inner_one_is_being_left(
-    run: Run, any_server: Server, key: str
-) -> None:
-    async def main() -> None:
-        with proxy_before(any_server) as proxy:
-            async with via(proxy) as client, via(any_server) as direct:
-                outer, inner = make(direct, f"{key}-outer", ex=0.3), make(client, f"{key}-inner", ex=10)
-                with pytest.raises(LockLostError, match=f"{key}-outer"):
-                    async with outer:
-                        async with inner:
-                            proxy.hold_replies = True
-                            held_by_another(any_server, outer.key)
-                        raise AssertionError("the exit of the inner lock was cancelled")
-                await check_sound()
-                proxy.hold_replies = False
-                free(any_server, outer.key)
-                await aeventually(lambda: value_of(any_server, inner.key) is None)
-
-    run(main)
-
-
-# ---- whom it does not concern ----
-
-
-def test_acquire_has_no_body_to_cancel(run: Run, any_server: Server, key: str) -> None:
-    async def main(redis: Client) -> None:
-        lock = make(redis, key)
-        for blocking in (True, False):
-            with pytest.raises(RuntimeError, match=f"{key}.*cancel"):
-                await lock.acquire(blocking=blocking)
-        assert value_of(any_server, key) is None
-        async with lock as held:
-            assert held is lock
-
-    run(main, any_server)
-
-
-def test_a_call_driven_by_hand_has_no_task_to_cancel(run: Run, any_server: Server, key: str) -> None:
-    async def main(redis: Client) -> None:
-        lock = make(redis, key)
-        errors: list[BaseException] = []
-
-        def by_hand() -> None:
-            entering: Any = lock.__aenter__()
-            try:
-                entering.send(None)
-            except RuntimeError as error:
-                errors.append(error)
-
-        asyncio.get_running_loop().call_soon(by_hand)
-        await turns(3)
-        assert "task" in str(errors[0])
-        async with lock:
-            assert lock.is_locked()
-
-    run(main, any_server)
-
-
-def test_who_is_not_given_the_lock_is_not_cancelled(run: Run, any_server: Server, key: str) -> None:
-    async def main(redis: Client) -> None:
-        held_by_another(any_server, key)
-        async with make(redis, key, retry_count=1) as lock:
-            assert lock is None
-            await asyncio.sleep(2 * EX)
-        free(any_server, key)
-        await check_sound()
-
-    run(main, any_server)
-
-
-def test_what_the_program_closed_was_not_lost(
-    run: Run, any_server: Server, key: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def main(redis: Client) -> None:
-        async with make(redis, key) as lock:
-            assert lock is not None
-            await aclose(redis)
-            await asyncio.sleep(2 * EX)
-            assert not lock.is_locked()
-        await check_sound()
-
-    run(main, any_server)
-    assert len(warnings(caplog)) == 1
-
-
-def test_the_lock_does_not_keep_the_task(run: Run, any_server: Server, key: str) -> None:
-    async def main(redis: Client) -> None:
-        lock = make(redis, key, ex=10)
-
-        async def body() -> None:
-            async with lock:
-                pass
-
-        task: asyncio.Task[None] | None = asyncio.create_task(body())
-        assert task is not None
-        alive = weakref.ref(task)
-        await task
-        task = None
-        await turns(3)
-        gc.collect()
-        assert alive() is None
-
-    run(main, any_server)
-
-
-# ---- how the task may stand when it is cancelled ----
-
-
-Waiting = Callable[[], Any]
-
-
-async def spinning() -> None:
-    while True:
-        await asyncio.sleep(0)
-
-
-async def a_future() -> None:
-    await asyncio.get_running_loop().create_future()
-
-
-async def a_child() -> None:
-    await asyncio.create_task(asyncio.sleep(10))
-
-
-async def a_group_of_children() -> None:
-    await asyncio.gather(*(asyncio.sleep(10) for _ in range(3)))
-
-
-@pytest.mark.parametrize("waiting", [spinning, a_future, a_child, a_group_of_children])
-def test_whatever_the_body_awaits(run: Run, any_server: Server, key: str, waiting: Waiting) -> None:
-    async def main(redis: Client) -> None:
-        lock = make(redis, key)
-        with pytest.raises(LockLostError):
-            async with lock:
-                outlive(lock)
-                await waiting()
-        await check_sound()
-
-    run(main, any_server)
-
-
-def test_a_body_that_waits_for_another_lock(run: Run, any_server: Server, key: str) -> None:
-    async def main(redis: Client) -> None:
-        held_by_another(any_server, f"{key}-other")
-        lock = make(redis, key)
-        with pytest.raises(LockLostError, match=rf"{key}'"):
-            async with lock:
-                outlive(lock)
-                async with Redisson(redis, key=f"{key}-other", retry_count=None):
-                    raise AssertionError("another holds it")
-        free(any_server, f"{key}-other")
-        await check_sound()
-
-    run(main, any_server)
-
-
-def test_many_bodies_lose_their_locks_at_once(run: Run, any_server: Server, key: str) -> None:
-    async def main(redis: Client) -> None:
-        entered = 0
-
-        async def body(number: int) -> str:
-            nonlocal entered
-            try:
-                async with make(redis, f"{key}-{number}", ex=0.5):
-                    entered += 1
-                    await asyncio.sleep(10)
-            except LockLostError:
-                await turns(2)
-                return "lost"
-            return "held"
-
-        tasks = [asyncio.create_task(body(number)) for number in range(200)]
-        await aeventually(lambda: entered == 200)
-        time.sleep(0.6)
-        assert await asyncio.gather(*tasks) == ["lost"] * 200
-
-    run(main, any_server)
-
-
-if sys.version_info >= (3, 12):
-
-    def test_the_body_of_an_eager_task(run: Run, any_server: Server, key: str) -> None:
-        async def main(redis: Client) -> None:
-            lock = make(redis, key)
-
-            async def body() -> None:
-                async with lock:
-                    outlive(lock)
-                    await asyncio.sleep(10)
-
-            task = asyncio.Task(body(), loop=asyncio.get_running_loop(), eager_start=True)
-            with pytest.raises(LockLostError):
-                await task
-            await check_sound()
-
-        run(main, any_server)
