@@ -140,6 +140,7 @@ lint: build build/hiredis.mk $(VENV)/.has-test $(VENV)/.has-lint $(VENV)/.prepar
 	$(PY) -m mypy
 	$(PY) -m mypy --disable-error-code union-attr --no-warn-unused-ignores tests/python
 	$(PY) -m mypy.stubtest --mypy-config-file pyproject.toml aioredlock_c._core
+	$(PY) tools/check_safety.py
 	$(VENV)/bin/clang-format --dry-run -Werror $(C_FILES)
 	@for cc in gcc clang; do echo "$$cc -Wall -Wextra -Werror"; \
 	    $(CTESTS) warnings CC=$$cc PYTHON_CFLAGS="$$($(PY) tools/python_cflags.py)" && \
