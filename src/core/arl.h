@@ -262,7 +262,8 @@ size_t arl_engine_held_now(const struct arl_engine *engine);
  * no request and no event of the loop's, and what a view has borrowed stays. The loop shows itself by the inputs
  * of its connection (its turns: up, down, unreachable, reply, tick); what a user's call asks is no turn, since
  * it may come from the very code that keeps the loop from turning. A loop is stalled for a lease where
- * arl_engine_deadline is overdue by a sixth of the lease's ttl without a turn since. */
+ * arl_engine_deadline is overdue by a sixth of the lease's ttl without a turn since (of the shorter ttl, where it was
+ * handed on to a longer and not renewed since). */
 
 /* When (ns) the watchdog is to look at this engine next, if the loop does not turn: ARL_NEVER when there is no
  * lease to keep and no answer to wait for. O(1), and too early rather than too late. What is due already

@@ -52,6 +52,30 @@ static const char *queue_wrong(const struct arl_waitq *queue)
     return NULL;
 }
 
+/* What the watchdog is to write is of a lease that is held; what it waits for is counted; no lease is forgotten. */
+static const char *watch_wrong(const struct arl_engine *engine)
+{
+    const struct arl_watch *watch = &engine->watch;
+    size_t unanswered = 0;
+    for (const struct arl_link *link = watch->due.next; link != &watch->due; link = link->next) {
+        const struct arl_request *request = ARL_OF(link, struct arl_request, link);
+        const struct arl_token *token = ARL_OF(request, struct arl_token, watch);
+        HOLDS(request->state == ARL_QUEUED && token->queue != NULL && token->queue->token == token);
+    }
+    for (const struct arl_link *link = watch->unanswered.next; link != &watch->unanswered;
+         link = link->next) {
+        HOLDS(ARL_OF(link, struct arl_request, link)->state == ARL_UNANSWERED);
+        unanswered++;
+    }
+    HOLDS(unanswered == watch->unanswered_count && unanswered <= ARL_RENEWS_UNANSWERED_MAX);
+    for (const struct arl_link *link = engine->queues.next; link != &engine->queues; link = link->next) {
+        const struct arl_waitq *queue = ARL_OF(link, struct arl_waitq, link);
+        HOLDS(queue->holder == NULL || queue->holder->stall_limit <= 0 ||
+              watch->shortest <= queue->lease.pace);
+    }
+    return NULL;
+}
+
 const char *inside_wrong(const struct arl_engine *engine)
 {
     size_t waiting = 0, held = 0, owed = 0;
@@ -69,5 +93,5 @@ const char *inside_wrong(const struct arl_engine *engine)
     HOLDS(engine->held == held);
     HOLDS(engine->owed == owed);
     HOLDS(engine->timers.count <= engine->timers.reserved);
-    return NULL;
+    return watch_wrong(engine);
 }

@@ -142,6 +142,23 @@ static void a_lease_that_is_over_at_the_marking_is_never_renewed(void **state)
     }
 }
 
+/* ---- its connection ---- */
+
+static void it_waits_for_its_connection_as_the_shortest_lease_can_bear(void **state)
+{
+    static const int ttls[] = {60, 600, 3000, 6000, 60000}, waits[] = {100, 100, 500, 1000, 1000};
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        struct world w;
+        struct arl_handle *a = open_held(&w, ttls[i]);
+        struct arl_want other = kept("no2", 100000);
+        struct arl_handle *b = world_hold(&w, &other, "B");
+        assert_true(arl_watch_patience(w.engine) == waits[i] * ARL_MS);
+        arl_engine_drop(w.engine, b, w.now);
+        close_held(&w, a);
+    }
+}
+
 /* ---- many ---- */
 
 #define MANY 20000
@@ -358,6 +375,7 @@ int main(void)
         cmocka_unit_test(without_a_limit_it_is_kept_for_ever),
         cmocka_unit_test(the_limit_is_that_of_the_present_holder),
         cmocka_unit_test(a_lease_that_is_over_at_the_marking_is_never_renewed),
+        cmocka_unit_test(it_waits_for_its_connection_as_the_shortest_lease_can_bear),
         cmocka_unit_test(at_most_500_are_unanswered),
         cmocka_unit_test(at_the_most_it_does_not_spin_over_what_falls_due_besides),
         cmocka_unit_test(many_leases_cost_no_more_each_than_few),
