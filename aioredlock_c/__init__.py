@@ -1,9 +1,9 @@
 """Distributed locks for asyncio on Redis and Valkey, in C; a drop-in replacement for aioredlock-py.
 
-    from aioredlock_c import Redisson
+from aioredlock_c import Redisson
 
-    async with Redisson(client, key="no1") as lock:
-        ...
+async with Redisson(client, key="no1") as lock:
+    ...
 """
 
 from __future__ import annotations
@@ -18,8 +18,17 @@ except ModuleNotFoundError as error:
         "`pip install --force-reinstall aioredlock_c` with a C compiler and Python's headers"
     ) from error
 from .connect import aclose
+from .counters import stats
 from .exceptions import LockError, LockLostError, LockNotAcquiredError, LockNotOwnedError
 
-__all__ = ["LockError", "LockLostError", "LockNotAcquiredError", "LockNotOwnedError", "Redisson", "aclose"]
+__all__ = [
+    "LockError",
+    "LockLostError",
+    "LockNotAcquiredError",
+    "LockNotOwnedError",
+    "Redisson",
+    "aclose",
+    "stats",
+]
 
 __version__ = "0.1.0"

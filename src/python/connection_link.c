@@ -6,6 +6,7 @@
 #include "python/engine_calls.h"
 #include "python/errors.h"
 #include "python/loss.h"
+#include "python/stats.h"
 #include "watchdog/watchdog.h"
 
 /* Calls a method of a transport's or a task's without arguments; what it raises is reported. */
@@ -78,6 +79,7 @@ int connection_opened(struct connection *c, PyObject *transport, PyObject *kept)
         return -1;
     }
     link_remember_descriptor(c);
+    c->reconnects += c->opened_at != 0;
     c->opened_at = now;
     c->paused = false;
     Py_CLEAR(c->error);
@@ -111,6 +113,7 @@ void connection_write(struct connection *c)
     }
     if (c->output.length == 0)
         return;
+    c->bytes_out += c->output.length;
     bytes = PyBytes_FromStringAndSize(c->output.data, (Py_ssize_t)c->output.length);
     c->writing++;
     if (bytes != NULL)
@@ -163,6 +166,7 @@ void connection_feed(struct connection *c, size_t length)
     if (c->reader == NULL)
         return;
     c->used = now;
+    c->bytes_in += length;
     more = resp_reader_feed(c->reader, c->input_bytes, length);
     while (more >= 0 && c->reader != NULL) {
         more = resp_reader_next(c->reader, arl_engine_awaited(c->engine), &reply);
@@ -300,6 +304,7 @@ void connection_close(struct connection *c)
     loss_tell(c);
     if (c->dialling != NULL)
         link_call(c, c->dialling, "cancel");
+    stats_remember(c);
     connection_check_closed(c);
     Py_DECREF(c);
 }

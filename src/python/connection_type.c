@@ -10,6 +10,7 @@
 #include "python/engine_calls.h"
 #include "python/entropy.h"
 #include "python/errors.h"
+#include "python/stats.h"
 #include "watchdog/watchdog.h"
 
 #define INPUT_SIZE 32768 /* bytes of one read; below RESP_FEED_MAX */
@@ -435,6 +436,12 @@ static PyObject *connection_method_wait_closed(PyObject *self, PyObject *unused)
     return connection_wait_closed(CONNECTION(self));
 }
 
+static PyObject *connection_method_stats(PyObject *self, PyObject *unused)
+{
+    (void)unused;
+    return stats_of(CONNECTION(self));
+}
+
 static PyMethodDef connection_methods[] = {
     {"get_buffer", connection_get_buffer, METH_O, NULL},
     {"buffer_updated", connection_buffer_updated, METH_O, NULL},
@@ -457,6 +464,7 @@ static PyMethodDef connection_methods[] = {
     {"_close", connection_method_close, METH_NOARGS, NULL},
     {"_abort", connection_method_abort, METH_NOARGS, NULL},
     {"_wait_closed", connection_method_wait_closed, METH_NOARGS, NULL},
+    {"_stats", connection_method_stats, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

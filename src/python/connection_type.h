@@ -66,6 +66,9 @@ struct connection {
     PyObject *losses;             /* list of what loss.c has noted and not told yet, or NULL */
     struct connection *next;      /* in the module's list */
     struct connection **previous; /* what points here; NULL: not in the list */
+    uint64_t bytes_in;            /* of replies */
+    uint64_t bytes_out;           /* of commands */
+    uint64_t reconnects;          /* transports taken over in the place of one that ended */
     unsigned hops;                /* turns of the loop until a late timer is served */
     unsigned short_lived;         /* transports in a row that ended before CONNECTION_SETTLED */
     unsigned leaving;             /* transports given up whose connection_lost has not come yet */

@@ -77,6 +77,7 @@ ENGINE_ACTION(close, (struct connection * c, arl_ns now), (c->engine, now))
 ENGINE_CALL(bool, next_event, (struct connection * c, struct arl_event *out), (c->engine, out))
 ENGINE_CALL(bool, next_request, (struct connection * c, arl_ns now, struct arl_request_view *out),
             (c->engine, now, out))
+ENGINE_ACTION(count, (struct connection * c, struct arl_counters *out), (c->engine, out))
 ENGINE_CALL(arl_ns, deadline, (struct connection * c), (c->engine))
 
 #undef ENGINE_CALL

@@ -38,6 +38,7 @@ struct module_state {
     PyObject *dial;
     PyObject *start_keeper;
     PyObject *stop_keeper;
+    PyObject *remember; /* of aioredlock_c.counters */
 
     PyObject *known_type;     /* the type of the client that was checked last, and ... */
     PyObject *known_pool_ref; /* ... a weak reference to its pool */

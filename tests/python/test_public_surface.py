@@ -12,7 +12,7 @@ import redis.exceptions
 
 import aioredlock_c
 
-EXPORTS = {"Redisson", "aclose", "LockLostError", "LockNotAcquiredError", "LockNotOwnedError"}
+EXPORTS = {"Redisson", "aclose", "stats", "LockLostError", "LockNotAcquiredError", "LockNotOwnedError"}
 MEMBERS = [
     *("acquire", "release", "extend", "locked", "is_locked", "ensure_held", "remaining", "uuid"),
     *("key", "redis", "carry", "__aenter__", "__aexit__"),
