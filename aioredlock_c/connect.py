@@ -84,6 +84,8 @@ async def open_connection(client: Client, protocol: asyncio.BaseProtocol) -> Ope
         connection._writer = connection._reader = None  # or it would warn when it is collected
         if cut:  # what uvloop says of a transport that the server has closed
             raise client.connection_error("Connection closed by server.") from error
+        if isinstance(error.__context__, asyncio.LimitOverrunError):  # what a StreamReader makes a ValueError
+            raise client.connection_error("The server's greeting has a line without an end") from error
         raise
     finally:
         vars(connection).pop("_connect", None)  # a cycle
