@@ -51,6 +51,7 @@ static void test_goes_and_comes_back(void **state)
     server_wait(world.server, SEEN_COMMAND, "EVAL", 3);
     assert_true(loop_holds(&world.loop, hold));
     assert_true(world_figures(&world).connections >= 2);
+    assert_true(world_figures(&world).looks < 60); /* an end is not looked at again and again */
     world_end(&world);
 }
 

@@ -155,6 +155,9 @@ static void test_woke_late_and_the_loop_does_not(void **state)
     arl_ns asked = server_entry(world.server, SEEN_COMMAND, "EVAL", 0).at;
     assert_in_range(asked - before, 500 * ARL_MS, 3 * ARL_SECOND); /* a twentieth of the ttl for the loop */
     /* The loop turns again: the connection ends at once, not when the thread looks of itself. */
+    while (loop_kept(&world.loop) == 0)
+        stand_still(ARL_MS);
+    stand_still(20 * ARL_MS);
     loop_turn(&world.loop);
     arl_ns turned = clock_now();
     server_wait(world.server, SEEN_END, NULL, 1);
