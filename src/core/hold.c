@@ -191,6 +191,7 @@ void arl_hold_renewed(struct arl_engine *engine, struct arl_token *token, enum a
     case ARL_YES:
         token->renew.whole_script = false;
         arl_lease_confirm(lease, request->sent_at, request->ttl, &engine->random);
+        arl_watch_held(engine, queue);
         if (request->ttl < lease->ttl && lease->valid_until - now < lease->ttl / 2)
             lease->renew_at = now; /* handed on meanwhile, to one who asks for more */
         return;

@@ -24,7 +24,7 @@ void arl_watch_init(struct arl_watch *watch);
 /* The loop turns: nothing more is due, and what the watchdog did for it is told. */
 void arl_watch_turned(struct arl_engine *engine, arl_ns now);
 
-/* The lease has a new holder. */
+/* The lease has a new holder, or the loop renewed it: its pace may be a shorter one. */
 void arl_watch_held(struct arl_engine *engine, const struct arl_waitq *queue);
 
 #endif

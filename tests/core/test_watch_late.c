@@ -202,6 +202,26 @@ static void a_lease_that_comes_to_one_who_is_kept_is_looked_at(void **state)
     close_held(&w, a);
 }
 
+/* A's renewal is unanswered while B's, which asks for more, is confirmed from outside: then A's arrives. */
+static void an_older_answer_for_a_shorter_ttl_is_looked_at_by_that(void **state)
+{
+    struct world w;
+    struct arl_handle *a = open_held(&w, 60);
+    struct arl_want longer = kept("no1", 6000);
+    (void)state;
+    struct arl_handle *b = world_acquire(&w, &longer, "B");
+    world_run(&w, 21);
+    assert_int_equal(world_count(&w, "RENEW no1 t1 60"), 1);
+    assert_int_equal(arl_engine_release(w.engine, a, w.now), 0);
+    world_stall(&w, 2500, ARL_YES);
+    assert_int_equal(world_count(&w, "WATCH RENEW no1 t1 6000"), 2); /* the second look went by the longer */
+    assert_int_equal(arl_engine_reply(w.engine, ARL_YES, w.now), 0);
+    arl_ns stalled = arl_ns_max(arl_engine_deadline(w.engine), w.now) + 10 * ARL_MS;
+    assert_true(arl_watch_deadline(w.engine) == stalled);
+    arl_engine_drop(w.engine, b, w.now);
+    close_held(&w, a);
+}
+
 static void once_it_is_answered_the_lease_is_handed_on_again(void **state)
 {
     struct world w;
@@ -416,6 +436,7 @@ int main(void)
         cmocka_unit_test(a_lease_with_its_renewal_in_flight_is_not_handed_on),
         cmocka_unit_test(a_lease_that_was_handed_on_is_kept_from_its_own_end),
         cmocka_unit_test(a_lease_that_comes_to_one_who_is_kept_is_looked_at),
+        cmocka_unit_test(an_older_answer_for_a_shorter_ttl_is_looked_at_by_that),
         cmocka_unit_test(once_it_is_answered_the_lease_is_handed_on_again),
         cmocka_unit_test(an_engine_ends_with_a_released_tokens_renewal_in_flight),
         cmocka_unit_test(a_record_outlives_its_lease_until_the_watchdogs_answer),
