@@ -260,8 +260,10 @@ static void test_fork_at_any_moment(void **state)
         if (child == 0) {
             alarm(5);
             watchdog_forked(world.watchdog);
-            watchdog_row_enter(world.loop.row);
-            watchdog_row_leave(world.loop.row);
+            for (int row = 0; row < LOOPS; row++) {
+                watchdog_row_enter(loops[row].row);
+                watchdog_row_leave(loops[row].row);
+            }
             watchdog_row_del(world.loop.row);
             watchdog_stop(world.watchdog);
             _exit(0);
