@@ -340,8 +340,7 @@ static bool turn_loop_is_closed(struct connection *c)
     return closed == Py_True;
 }
 
-/* The loop is closed: nobody will be told. */
-static void turn_forget_ready(struct connection *c)
+void connection_forget_ready(struct connection *c)
 {
     struct waiter *waiter = turn_take_ready(c);
 
@@ -361,7 +360,7 @@ void connection_pump_later(struct connection *c)
     if (scheduled ? turn_loop_is_closed(c) : turn_call_threadsafe(c) < 0) {
         PyErr_Clear();
         c->flush_wanted = false;
-        turn_forget_ready(c);
+        connection_forget_ready(c); /* the loop is closed: nobody will be told */
     }
     compat_error_give(error);
 }

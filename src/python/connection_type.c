@@ -11,6 +11,7 @@
 #include "python/entropy.h"
 #include "python/errors.h"
 #include "python/stats.h"
+#include "python/waiter_type.h"
 #include "watchdog/watchdog.h"
 
 #define INPUT_SIZE 32768 /* bytes of one read; below RESP_FEED_MAX */
@@ -203,6 +204,8 @@ static int connection_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(c->error);
     Py_VISIT(c->closings);
     Py_VISIT(c->losses);
+    for (struct waiter *waiter = c->ready; waiter != NULL; waiter = waiter->next_ready)
+        Py_VISIT(waiter);
     return 0;
 }
 
@@ -230,6 +233,7 @@ static int connection_clear(PyObject *self)
     Py_CLEAR(c->error);
     Py_CLEAR(c->closings);
     Py_CLEAR(c->losses);
+    connection_forget_ready(c);
     return 0;
 }
 

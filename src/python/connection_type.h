@@ -128,6 +128,9 @@ void connection_collect(struct connection *connection, PyObject *text);
 /* Tells what connection_collect took, each waiter in the loop's next turn. */
 void connection_deliver_soon(struct connection *connection);
 
+/* Lets go of the waiters that connection_collect took, untold. */
+void connection_forget_ready(struct connection *connection);
+
 /* loop.call_soon(callback, argument, context=context); argument and context may be NULL. 0, or -1 with an
  * exception. */
 int connection_call_soon(struct connection *connection, PyObject *callback, PyObject *argument,
