@@ -39,9 +39,8 @@ static void judge_try(struct sim *sim, struct process *process, uint32_t number,
     if (token->last_try != TRY_NEVER && token->last_try != TRY_SAID_NO)
         sim_blame(sim, JUDGE_WIRE, "p%d: token %u in a second TRY, though the first was not answered \"no\"",
                   process->index, number);
-    if (token->last_try == TRY_NEVER)
-        judge_owed_open(process, number);
     token->last_try = TRY_PENDING;
+    process->tried[token->key] = number;
 }
 
 static void judge_release(struct sim *sim, struct process *process, uint32_t number, struct token *token)
@@ -94,12 +93,20 @@ static void close_token(struct process *process, uint32_t number)
     }
 }
 
+/* Its owner is told that it holds K: a RELEASE may come to be owed. */
+static void learned(struct process *process, uint32_t number, struct token *token)
+{
+    if (!token->known)
+        judge_owed_open(process, number);
+    token->known = true;
+}
+
 static void try_replied(struct process *process, const struct message *message, struct token *token)
 {
     switch (message->outcome) {
     case ARL_YES:
         token->last_try = TRY_SAID_YES;
-        token->known = true;
+        learned(process, message->token, token);
         break;
     case ARL_NO:
         token->last_try = TRY_SAID_NO;
@@ -121,7 +128,7 @@ void judge_wire_replied(struct sim *sim, struct process *process, const struct m
         break;
     case WIRE_RENEW:
         if (message->outcome == ARL_YES)
-            token->known = true, token->excused = false;
+            learned(process, message->token, token), token->excused = false;
         else if (message->outcome != ARL_NOT_EXECUTED)
             token->excused = true;
         break;
@@ -143,15 +150,19 @@ void judge_wire_cut(struct sim *sim, struct process *process)
     for (int i = 0; i < process->open_count; i++) {
         uint32_t number = process->open[i];
         struct token *token = ledger_token(&sim->ledger, number);
-        if (token->last_try == TRY_PENDING) {
-            token->last_try = TRY_IN_DOUBT;
-            token->doubted_at = sim->now;
-        }
         token->excused = true;
         if (!token->over)
             process->open[kept++] = number;
     }
     process->open_count = kept;
+    for (int key = 0; key < sim->plan.keys; key++) {
+        struct token *token = ledger_token(&sim->ledger, process->tried[key]);
+        if (token->last_try == TRY_PENDING) {
+            token->last_try = TRY_IN_DOUBT;
+            token->doubted_at = sim->now;
+            token->excused = true;
+        }
+    }
 }
 
 void judge_left(struct sim *sim, struct task *task)

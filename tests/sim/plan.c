@@ -21,6 +21,7 @@ void plan_draw(struct plan *plan, struct dice *dice, bool safe, bool brief)
     plan->early = dice_chance(dice, 33) ? 2 * ARL_MS : dice_between(dice, 0, 2 * ARL_MS);
     plan->turn = dice_chance(dice, 33) ? 0 : dice_between(dice, 0, dice_chance(dice, 70) ? ARL_MS : ttl / 20);
     plan->dial = dice_chance(dice, 33) ? ARL_MS : dice_between(dice, 0, ttl / 2);
+    plan->think = brief ? ttl * 2 / 3 : ttl / 3;
     plan->end = (brief ? 20 : 24) * ttl;
     plan->delays = (enum delays)dice_below(dice, 3);
     plan->holds_short = 40 + dice_below(dice, 60);
@@ -67,7 +68,7 @@ arl_ns plan_pause(const struct plan *plan, struct dice *dice)
         return dice_between(dice, 0, plan->ttl);
     if (lot < 75)
         return dice_between(dice, plan->ttl * 97 / 100, plan->ttl * 103 / 100);
-    return dice_between(dice, plan->ttl, 3 * plan->ttl);
+    return dice_between(dice, plan->ttl, (lot < 97 ? 3 : 10) * plan->ttl);
 }
 
 arl_ns plan_stall(const struct plan *plan, struct dice *dice)

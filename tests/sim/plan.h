@@ -22,6 +22,7 @@ struct plan {
     arl_ns reply_timeout; /* ns */
     arl_ns early;         /* ns: the server ends keys this much before their time, at most 2 ms */
     arl_ns turn;          /* ns: how late a task runs after what woke it, at most */
+    arl_ns think;         /* ns: between a task's acquires, at most */
     arl_ns dial;          /* ns: how long opening a connection takes, at most */
     arl_ns end;           /* ns: from then on no fault and nothing new */
     enum delays delays;

@@ -141,8 +141,8 @@ static void write_out(struct sim *sim, struct process *process)
 static void arm(struct sim *sim, struct process *process)
 {
     arl_ns deadline = arl_engine_deadline(process->engine);
-    if (process->tick.place != 0 && process->tick_for == deadline)
-        return;
+    if (process->tick.place != 0 && process->tick_for <= deadline)
+        return; /* set anew only for an earlier one, as a loop's timers are; else when it rings */
     process->tick_for = deadline;
     arl_ns at = clock_reaches(&process->clock, deadline);
     if (at != ARL_NEVER && dice_chance(&sim->dice, sim->plan.timers_early))
@@ -204,7 +204,15 @@ void process_tick(struct sim *sim, struct process *process)
 static void ring_tick(struct sim *sim, struct alarm *alarm)
 {
     struct process *process = ALARM_OF(alarm, struct process, tick);
-    if (!process_defers(sim, process, alarm) && process->engine != NULL)
+    if (process_defers(sim, process, alarm)) {
+        process->tick_for = ARL_NEVER; /* it is not set for a deadline now */
+        return;
+    }
+    if (process->engine == NULL)
+        return;
+    if (process->tick_for < arl_engine_deadline(process->engine))
+        arm(sim, process);
+    else
         process_tick(sim, process);
 }
 
@@ -299,6 +307,7 @@ static void live(struct sim *sim, struct process *process)
     process->error_next = -1;
     process->cut_at = ARL_NEVER;
     process->open_count = 0;
+    memset(process->tried, 0, sizeof(process->tried));
     process->watcher.used = process->watcher.to_tell = false;
     for (int i = 0; i < sim->plan.tasks; i++)
         task_start(sim, process, &process->tasks[i], i);

@@ -50,8 +50,9 @@ struct process {
     struct alarm orphans;           /* judge_liveness looks a second after a cut */
     uint32_t open[OPEN_TOKENS_MAX]; /* tokens whose RELEASE may still be owed (judge_liveness) */
     int open_count;
-    long blocks;    /* of memory that its engine has */
-    arl_ns spun_at; /* ns, true: the last tick, and how many there were at that time */
+    uint32_t tried[KEYS_MAX]; /* the token of the last TRY of each key */
+    long blocks;              /* of memory that its engine has */
+    arl_ns spun_at;           /* ns, true: the last tick, and how many there were at that time */
     int spins;
 };
 

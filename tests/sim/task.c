@@ -12,7 +12,7 @@ static void soon(struct sim *sim, struct task *task)
 static void think(struct sim *sim, struct task *task)
 {
     if (!sim->ending && !task->process->closing)
-        agenda_set(&sim->agenda, &task->next, sim->now + dice_between(&sim->dice, 0, sim->plan.ttl / 3));
+        agenda_set(&sim->agenda, &task->next, sim->now + dice_between(&sim->dice, 0, sim->plan.think));
 }
 
 static void drop_ask(struct task *task)
