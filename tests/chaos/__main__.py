@@ -21,7 +21,7 @@ from chaos.controller import Setup, Verdict, run_plan
 from chaos.plan import PLANS, seed_of_commit
 
 ROUND = 60.0  # seconds of one round at most
-AROUND = 6.0  # seconds of a run in which nothing is injected: its processes start, end, and are judged
+AROUND = 7.0  # seconds of a run in which nothing is injected: its processes start, end, and are judged
 SHORTEST = 10.0  # seconds that a run takes at least
 FAULTS = 200  # in each round of a minute
 OF_EACH_PLAN = 60

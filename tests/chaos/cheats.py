@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from aioredlock_c import LockNotOwnedError, Redisson
+from chaos.clock import now
 
 
 class Deaf(Redisson):
@@ -67,6 +69,27 @@ class Unasked(Redisson):
         return 0.5
 
 
+class Tardy(Redisson):
+    """Goes by its lease's end alone, and does not listen to the server."""
+
+    def __init__(self, *arguments: Any, on_lost: Any = None, **more: Any) -> None:
+        super().__init__(*arguments, on_lost=self._lost, **more)
+        self._told = on_lost
+        self._until = 0.0
+
+    def _lost(self, lock: Redisson, error: Exception) -> None:
+        asyncio.get_running_loop().call_later(self.remaining(), self._told, lock, error)
+
+    def is_locked(self) -> bool:
+        return self.remaining() > 0
+
+    def remaining(self) -> float:
+        left = super().remaining()
+        if left > 0:
+            self._until = now() + left
+        return max(left, self._until - now())
+
+
 class Mute(Redisson):
     """Does not tell of a loss."""
 
@@ -87,6 +110,7 @@ LOCKS: dict[str, type[Redisson]] = {
     "lasting": Lasting,
     "early": Early,
     "unasked": Unasked,
+    "tardy": Tardy,
     "mute": Mute,
     "unwatched": Unwatched,
 }

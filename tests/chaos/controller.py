@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from chaos import judges
+from chaos.clock import watch_loop
 from chaos.faults import Injector
 from chaos.fleet import RegisterProcess, Worker, finish
 from chaos.plan import RATE, WORKERS, make_plan
@@ -24,7 +25,7 @@ from chaos.server import ChaosServer
 TASKS = 10  # of each worker
 KEYS = 32
 KEYS_GONE_WITHIN = 5.0  # seconds after the last process ended: the longest extended ttl
-ENOUGH = 0.8  # of the planned faults must have had an effect
+ENOUGH = 0.75  # of the planned faults must have had an effect
 
 
 @dataclass
@@ -62,6 +63,7 @@ class Run:
         self._proxies: list[ChaosProxy] = []
         self._server = ChaosServer(setup.server, directory, keep=setup.plan == "safe")
         self._register: RegisterProcess | None = None
+        self.slow: list[Done] = []  # when this process was
 
     async def begin(self) -> None:
         setup = self._setup
@@ -88,6 +90,7 @@ class Run:
         setup = self._setup
         visit = await Visit.begin(self._register.path)
         await self._all_at_work(visit)
+        watching = asyncio.ensure_future(watch_loop(self._was_slow))
         dice = random.Random(setup.seed)
         injector = Injector(self._workers, self._proxies, self._server, visit, dice)
         began = time.monotonic()
@@ -99,9 +102,13 @@ class Run:
         await asyncio.sleep(max(0.0, began + setup.span - time.monotonic()))
         wrong = await asyncio.to_thread(finish, self._workers)
         wrong += await self._keys_left()
+        watching.cancel()
         report = await visit.ask("report")
         visit.end()
         return injector.journal(), report, wrong
+
+    def _was_slow(self, began: float, ended: float) -> None:
+        self.slow.append(Done("slow", began, ended))
 
     async def _all_at_work(self, visit: Visit) -> None:
         """Waits until each process has held something."""
@@ -135,18 +142,17 @@ class Run:
         await self._server.stop()
 
 
-def judge(setup: Setup, journal: list[Done], report: dict[str, Any], holds: list[Hold]) -> list[str]:
+def judge(setup: Setup, faults: judges.Faults, report: dict[str, Any], holds: list[Hold]) -> list[str]:
     """All judges' violations."""
-    faults = judges.Faults(journal, holds)
     violations = judges.judge_register(report, faults)
     violations += judges.judge_stale_writes(report, holds)
     violations += judges.judge_intervals(holds, faults)
     violations += judges.judge_told(holds, faults)
     if setup.plan == "safe":
         violations += judges.judge_needless(holds)
-        violations += judges.judge_kept(holds, journal)
+        violations += judges.judge_kept(holds, faults)
     wanted = round(ENOUGH * RATE[setup.plan] * setup.span)
-    violations += judges.judge_traffic(holds, setup.span, setup.workers, len(journal), wanted)
+    violations += judges.judge_traffic(holds, setup.span, setup.workers, len(faults.journal), wanted)
     return violations
 
 
@@ -157,8 +163,8 @@ async def _run(setup: Setup, directory: Path) -> Verdict:
         journal, report, wrong = await run.go()
     finally:
         await run.end()
-    holds = read_logs(directory)
-    violations = wrong + judge(setup, journal, report, holds)
+    holds, slow = read_logs(directory)
+    violations = wrong + judge(setup, judges.Faults(journal, holds, slow + run.slow), report, holds)
     counts = {
         "acquisitions": len(holds),
         "renewed": sum(hold.renewed for hold in holds),

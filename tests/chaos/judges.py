@@ -11,7 +11,9 @@ from typing import Any
 
 from chaos.records import Done, Hold
 
-SLACK = 0.75  # seconds that a loaded machine may be late with a renewal
+# Seconds that an answer may be late. With a third of the ttl it is less than what a renewed lease has
+# left: a holder that learns of a deleted key by its lease's end alone is found.
+SLACK = 0.3
 RECOVERED = 2.0  # seconds after a fault within which connections work again
 STOPPING = 0.02  # seconds until a process that is told to stop has stopped
 LATE_RELEASE = 1.5  # seconds within which a release that is repeated over a new connection is answered
@@ -22,13 +24,20 @@ Holds = list[Hold]
 class Faults:
     """The unsafe faults of a run: which tokens the server lost, and when."""
 
-    def __init__(self, journal: list[Done], holds: Holds) -> None:
+    def __init__(self, journal: list[Done], holds: Holds, slow: Iterable[Done] = ()) -> None:
+        self.journal = journal
         self.deleted = {fault.token: fault for fault in journal if fault.kind == "delete"}
         self.emptied = [fault for fault in journal if fault.kind == "restart_empty"]
-        self.stopped = [fault for fault in journal if fault.kind in ("stop", "stop_beyond")]
+        self.stopped = [fault for fault in journal if fault.kind == "stop_beyond"]
+        self.slow = sorted(
+            slow, key=lambda slow: slow.begin
+        )  # processes, for whatever reason; "": the run's own
+        # Between these a token was set: a lease that is handed on keeps it.
         self._begun: dict[str, float] = {}
+        self.first_got: dict[str, float] = {}
         for hold in holds:
             self._begun[hold.token] = min(hold.begun, self._begun.get(hold.token, hold.begun))
+            self.first_got[hold.token] = min(hold.got, self.first_got.get(hold.token, hold.got))
 
     def explain(self, tokens: Iterable[str], at: float) -> bool:
         """Whether the server had lost one of these tokens before `at`."""
@@ -41,13 +50,13 @@ class Faults:
         begun = self._begun.get(token, float("inf"))
         return any(begun <= fault.end and fault.begin <= at for fault in self.emptied)
 
-    def stopped_since(self, worker: str, begin: float) -> float:
-        """For how long a process was stopped after this time."""
-        return sum(
-            fault.end - max(begin, fault.begin)
-            for fault in self.stopped
-            if fault.worker == worker and fault.end > begin
-        )
+    def allowed(self, worker: str, since: float, seconds: float) -> float:
+        """When these seconds from `since` on are over for a process, the time aside that it could not run."""
+        limit = since + seconds + SLACK
+        for slow in self.slow:
+            if slow.worker in ("", worker) and slow.end > since and slow.begin < limit:
+                limit += slow.end - max(since, slow.begin)
+        return limit
 
 
 def judge_register(report: dict[str, Any], faults: Faults) -> list[str]:
@@ -118,7 +127,7 @@ def _revived(hold: Hold) -> list[str]:
 def _in_time(hold: Hold, since: float, faults: Faults, why: str) -> list[str]:
     """A hold whose token the server lost at `since` was told of it before a renewal more was due."""
     known = max(since, hold.got)
-    limit = known + hold.ex / 3 + SLACK + faults.stopped_since(hold.worker, known)
+    limit = faults.allowed(hold.worker, known, hold.ex / 3)
     ends = [at for at in (hold.lost_at, hold.left) if at is not None]
     if not ends or min(ends) > limit:
         return [f"told: {hold.hold}: {why} at {since:.4f}, told after {limit:.4f}"]
@@ -138,7 +147,7 @@ def _on_waking(hold: Hold, faults: Faults) -> list[str]:
     """After a stop for longer than its lease a hold is not believed in at any look, and is told of it."""
     for fault in faults.stopped:
         begin = fault.begin
-        if fault.kind != "stop_beyond" or fault.worker != hold.worker or hold.got >= begin:
+        if fault.worker != hold.worker or hold.got >= begin:
             continue
         if any(at is not None and at < begin + STOPPING for at in (hold.left, hold.lost_at)):
             continue
@@ -148,7 +157,7 @@ def _on_waking(hold: Hold, faults: Faults) -> list[str]:
             return [f"told: {hold.hold} believes after its process was stopped beyond its lease"]
         if not hold.told:
             return [f"told: {hold.hold}: stopped beyond its lease, on_lost was not called"]
-        limit = fault.end + SLACK + faults.stopped_since(hold.worker, fault.end)
+        limit = faults.allowed(hold.worker, fault.end, 0.0)
         if hold.told[0] > limit:
             return [f"told: {hold.hold}: on_lost {hold.told[0] - fault.end:.3f} s after waking"]
     return []
@@ -157,10 +166,10 @@ def _on_waking(hold: Hold, faults: Faults) -> list[str]:
 def _after_empty_restart(hold: Hold, faults: Faults) -> list[str]:
     """A hold that goes on beyond a restart without data is told of its loss."""
     for fault in faults.emptied:
-        limit = fault.end + hold.ex / 3 + SLACK + faults.stopped_since(hold.worker, fault.begin)
-        ends = [at for at in (hold.lost_at, hold.left) if at is not None]
-        if hold.got < fault.begin and (not ends or min(ends) > limit):
-            return _in_time(hold, fault.end, faults, "the server forgot")
+        if faults.first_got[hold.token] < fault.begin and hold.end > fault.end:
+            ends = [at for at in (hold.lost_at, hold.left) if at is not None]
+            if not ends or min(ends) > faults.allowed(hold.worker, fault.end, hold.ex / 3):
+                return _in_time(hold, fault.end, faults, "the server forgot")
     return []
 
 
@@ -174,9 +183,9 @@ def judge_needless(holds: Holds) -> list[str]:
     return violations
 
 
-def judge_kept(holds: Holds, journal: list[Done]) -> list[str]:
+def judge_kept(holds: Holds, faults: Faults) -> list[str]:
     """A hold whose body stopped the loop goes on, unless another fault was in the way of its renewal."""
-    others = [fault for fault in journal if fault.kind != "block"]
+    others = [fault for fault in (*faults.journal, *faults.slow) if fault.kind != "block"]
     violations = []
     for hold in holds:
         for begin, end in hold.blocked:
@@ -187,7 +196,9 @@ def judge_kept(holds: Holds, journal: list[Done]) -> list[str]:
 
 
 def _disturbs(fault: Done, hold: Hold, begin: float, end: float) -> bool:
-    """Whether a fault may have kept a lease from being renewed between these times."""
+    """Whether something may have kept a lease from being renewed between these times."""
+    if fault.kind == "slow" and (fault.worker or fault.end - fault.begin < hold.ex / 3):
+        return False  # that the process stood still is what is judged
     concerns = fault.worker.split(".")[0] in ("", hold.worker.split(".")[0])
     return concerns and fault.begin < end and fault.end + RECOVERED > begin - hold.ex
 

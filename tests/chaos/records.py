@@ -9,6 +9,7 @@ Each line is a JSON list: the event, the hold, a time on the shared clock, and w
     left                                      release is called next
     told                                      on_lost was called
     refused                                   the register refused a write
+    slow     end                              (of a process) its loop stood still, or did not get a processor
 """
 
 from __future__ import annotations
@@ -113,15 +114,23 @@ def read_holds(lines: list[str]) -> list[Hold]:
         if event == "got":
             key, token, ex, until = more
             holds[name] = Hold(name, key, token, ex, at, until - ex, until)
-        elif name in holds:  # else its lease was over before its task ran: nobody worked under it
+        elif (
+            event != "slow" and name in holds
+        ):  # else its lease was over before its task ran: nobody worked under it
             _apply(holds[name], event, at, more)
     return list(holds.values())
 
 
-def read_logs(directory: Path) -> list[Hold]:
-    """The holds in all logs of a run. A line that a kill left unfinished does not count."""
+def read_slow(lines: list[str]) -> list[Done]:
+    """When which process was slow, in the lines of one or more logs."""
+    events = map(json.loads, lines)
+    return [Done("slow", event[2], event[3], event[1]) for event in events if event[0] == "slow"]
+
+
+def read_logs(directory: Path) -> tuple[list[Hold], list[Done]]:
+    """The holds in all logs of a run, and when processes were slow. A line that a kill cut does not count."""
     lines: list[str] = []
     for path in sorted(directory.glob("worker-*.log")):
         text = path.read_text()
         lines += text[: text.rfind("\n") + 1].splitlines()
-    return read_holds(lines)
+    return read_holds(lines), read_slow(lines)

@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from aioredlock_c import LockNotOwnedError, Redisson
 from chaos.cheats import LOCKS
-from chaos.clock import now
+from chaos.clock import now, watch_loop
 from chaos.records import Log
 from chaos.register import Visit
 
@@ -82,10 +82,15 @@ class Worker:
         client = redis.asyncio.Redis(
             host=HOST, port=self._settings.port, socket_timeout=1.0, socket_connect_timeout=1.0
         )
+        watching = asyncio.ensure_future(watch_loop(self._stood_still))
         try:
             await asyncio.gather(*(self._task(client, i) for i in range(self._settings.tasks)))
         finally:
+            watching.cancel()
             await (client.aclose() if hasattr(client, "aclose") else client.close())
+
+    def _stood_still(self, began: float, ended: float) -> None:
+        self._log.add("slow", self._settings.name, began, ended)
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         for _ in sys.stdin:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from chaos import judges
 from chaos.controller import Setup, run_plan
 from chaos.plan import PLANS, RATE, WORKERS, counts, make_plan, seed_of_commit
 from chaos.proxy import HOST, ChaosProxy
-from chaos.records import Done, Hold, read_holds
+from chaos.records import Done, Hold, read_holds, read_slow
 from chaos.register import Register, answer
 from support.servers import Server
 
@@ -95,6 +95,12 @@ def test_an_event_of_a_lease_that_was_over_before_its_task_ran_is_no_hold() -> N
 )
 def test_a_hold_ends_with_its_belief(more: dict[str, Any], end: float) -> None:
     assert held("a", 1.0, 2.0, **more).end == end
+
+
+def test_a_slow_process_is_on_record_and_no_hold() -> None:
+    slow = lines(("slow", "1.0", 5.0, 5.5))
+    assert read_slow(slow) == [Done("slow", 5.0, 5.5, "1.0")]
+    assert read_holds(slow) == []
 
 
 # ---- judge 1 ----
@@ -255,11 +261,13 @@ def test_an_overlap_with_a_hold_that_began_long_before_is_found() -> None:
 
 
 def told(hold: Hold, *faults: Done) -> list[str]:
-    return judges.judge_told([hold], judges.Faults(list(faults), [hold]))
+    slow = [fault for fault in faults if fault.kind == "slow"]
+    return judges.judge_told([hold], judges.Faults([f for f in faults if f not in slow], [hold], slow))
 
 
 DELETED = Done("delete", 1.3, 1.31, token="token of a")
 EMPTIED = Done("restart_empty", 1.3, 1.5)
+SLOW = Done("slow", 1.4, 1.7, worker="a")
 STOPPED = Done("stop_beyond", 1.3, 2.5, worker="a")
 
 
@@ -272,6 +280,14 @@ def test_a_loss_that_the_server_must_tell_is_told_in_time(fault: Done) -> None:
     assert told(held("a", 1.0, 2.0, looks=[(1.7, False)], left=1.8), fault) != []  # on_lost was not called
 
 
+def test_a_lease_that_was_handed_on_after_the_server_forgot_is_told_of_too() -> None:
+    first = held("a", 1.0, 2.0, left=1.6)
+    second = replace(held("b", 1.61, 2.0, looks=[(2.5, True)], left=2.6), token=first.token)
+    assert judges.judge_told([first, second], judges.Faults([EMPTIED], [first, second])) != []
+    second.token = "another"
+    assert judges.judge_told([first, second], judges.Faults([EMPTIED], [first, second])) == []
+
+
 def test_a_deletion_that_the_release_finds_is_told_too() -> None:
     assert told(held("a", 1.0, 2.0, left=1.4, told=[1.41]), DELETED) == []
     assert told(held("a", 1.0, 2.0, left=1.4), DELETED) != []
@@ -279,11 +295,14 @@ def test_a_deletion_that_the_release_finds_is_told_too() -> None:
     assert told(held("a", 1.0, 2.0, left=1.4), DELETED, EMPTIED) == []
 
 
-def test_a_stopped_process_has_the_time_that_it_was_stopped() -> None:
+def test_a_process_has_the_time_that_it_could_not_run() -> None:
     hold = held("a/1", 1.0, 9.0, told=[1.3 + 1 / 3 + judges.SLACK + 0.2], left=4.0)
     deleted = Done("delete", 1.3, 1.31, token="token of a/1")
     assert told(hold, deleted) != []
-    assert told(hold, deleted, Done("stop", 1.4, 1.7, worker="a")) == []
+    assert told(hold, deleted, SLOW) == []
+    assert told(hold, deleted, replace(SLOW, worker="")) == []
+    assert told(hold, deleted, replace(SLOW, worker="b")) != []
+    assert told(hold, deleted, replace(SLOW, begin=5.0, end=6.0)) != []
 
 
 def test_a_stop_beyond_the_lease_is_told_on_waking() -> None:
@@ -312,11 +331,20 @@ def test_a_loss_told_of_a_lease_that_goes_on_is_found() -> None:
 
 def test_a_hold_that_a_stopped_loop_cost_is_found_unless_another_fault_did_it() -> None:
     hold = held("1.0/a", 1.0, 2.0, blocked=[(1.5, 3.5)], looks=[(1.4, True), (3.6, False)], left=3.7)
-    assert len(judges.judge_kept([hold], [])) == 1
-    assert len(judges.judge_kept([hold], [Done("block", 1.4, 1.4, "1.0"), Done("cut", 2.0, 2.0, "2.0")])) == 1
-    assert judges.judge_kept([hold], [Done("cut", 2.0, 2.0, "1.0")]) == []
-    assert judges.judge_kept([hold], [Done("restart", 0.1, 0.2)]) == []
-    assert judges.judge_kept([replace(hold, looks=[(3.6, True)])], []) == []
+
+    def violations(*faults: Done, slow: Iterable[Done] = ()) -> int:
+        return len(judges.judge_kept([hold], judges.Faults(list(faults), [hold], slow)))
+
+    assert violations() == 1
+    assert violations(Done("block", 1.4, 1.4, "1.0"), Done("cut", 2.0, 2.0, "2.0")) == 1
+    assert violations(Done("cut", 2.0, 2.0, "1.0")) == 0
+    assert violations(Done("cut", 2.0, 2.0, "1.1")) == 0  # a proxy serves all generations of a worker
+    assert violations(Done("restart", 0.1, 0.2)) == 0
+    assert violations(slow=[Done("slow", 1.5, 3.5, "1.0")]) == 1
+    assert violations(slow=[Done("slow", 2.0, 2.3)]) == 1
+    assert violations(slow=[Done("slow", 2.0, 2.9)]) == 0  # the proxies did not run
+    hold.looks[1] = (3.6, True)
+    assert violations() == 0
 
 
 # ---- traffic ----
@@ -463,6 +491,7 @@ def test_a_request_in_hand_reaches_the_server_after_its_connection_ended() -> No
         ("unasked", "safe", "delay", {"register", "intervals"}, set()),
         ("lasting", "unsafe", "stop_beyond", {"register", "intervals"}, set()),
         ("deaf", "unsafe", "stop_beyond", {"intervals", "told"}, set()),
+        ("tardy", "unsafe", "delete", {"told"}, set()),
         ("mute", "unsafe", "delete", {"told"}, {"register", "intervals"}),
         ("unwatched", "safe", "block", {"kept"}, {"register", "intervals", "told"}),
     ],
