@@ -152,13 +152,26 @@ docs: build docs/requirements.txt ## Build the documentation into build/docs; wa
 	$(PY) -m sphinx -W --keep-going -q -b html docs build/docs
 	@echo "build/docs/index.html"
 
-sanitize: test-c build $(VENV)/.has-test ## Address, undefined and thread sanitizers over the tests in C; the former two over pytest
+# QUICK=1, for CI: on one loop, which is the same to us as the other, and fewer files with whole stacks.
+ifdef QUICK
+    SANITIZED_ARGS ?= -k 'not uvloop'
+    DEEP := acquire release awaitables signature_and_arguments
+else
+    DEEP := acquire release awaitables signature_and_arguments aclose cancellation loops loss scripts waiting
+endif
+SANITIZED = $(PY) tools/sanitized.py build/sanitized -m 'not exact'
+
+sanitize: test-c build $(VENV)/.has-test ## Address, undefined, leak and thread sanitizers over all tests (QUICK=1: less of pytest)
 	$(CTESTS) run SANITIZE=address,undefined
 	$(CTESTS) run SANITIZE=thread
 	$(WATCHDOG) run SANITIZE=address,undefined
 	$(WATCHDOG) run SANITIZE=thread
+	$(FUZZ) replay SANITIZE=address,undefined
+	$(SIM) build SANITIZE=address,undefined
+	build/sim-address-undefined/sim -n 20000 -s $(FIRST) -c $(JOBS)
 	SANITIZE=address,undefined $(PY) setup.py --quiet build --build-lib build/sanitized
-	sh tools/sanitized.sh $(PY) build/sanitized $(or $(SANITIZED_ARGS),-n 2)
+	$(SANITIZED) $(SANITIZED_ARGS)
+	$(SANITIZED) --deep $(SANITIZED_ARGS) $(DEEP:%=tests/python/test_%.py)
 
 coverage: test-c build $(VENV)/.has-test $(VENV)/.has-coverage ## Which lines of src/ the tests reach: build/coverage/index.html
 	@find build -name '*.gcda' -delete

@@ -28,7 +28,7 @@ static const arl_ns spans[] = {0,
                                4 * ARL_SECOND,
                                30 * ARL_SECOND,
                                100000 * ARL_SECOND,
-                               100000000 * ARL_SECOND};
+                               1000000 * ARL_SECOND};
 
 static struct arl_want draw_want(struct fuzz_input *input)
 {
