@@ -35,7 +35,14 @@ CLIENT = redis.asyncio.Redis(port=1)
 INF = math.inf
 
 # How many different bad inputs each test tries at least; test_enough_is_tried adds them up.
-LEAST = {"constructor": 1400, "extend": 100, "acquire": 100, "others": 100, "replies": 700}
+LEAST = {
+    "constructor": 1400,
+    "extend": 100,
+    "ensure_held": 100,
+    "acquire": 100,
+    "others": 100,
+    "replies": 700,
+}
 
 
 class Kind(NamedTuple):
@@ -243,6 +250,19 @@ def test_bad_arguments_of_extend(key: str) -> None:
         return 160 + 4
 
     on_a_held_lock(key, tries, LEAST["extend"])
+
+
+def test_bad_arguments_of_ensure_held(key: str) -> None:
+    def tries(lock: Any) -> int:
+        kinds = {"seconds": [Kind(TypeError, NO_NUMBER, 60), Kind(ValueError, TTL, 60)]}
+        for name, error, value in table(kinds):
+            refused(lambda: lock.ensure_held(value), error, name, value)  # noqa: B023
+        refused(lambda: lock.ensure_held(1, 1), TypeError, "ensure_held", "two")
+        refused(lambda: lock.ensure_held(second=1), TypeError, "second", "misspelt")
+        lock.ensure_held(900)
+        return 120 + 2
+
+    on_a_held_lock(key, tries, LEAST["ensure_held"])
 
 
 class Truthless:
