@@ -363,3 +363,52 @@ async def main():
 run(main())
 """
     assert run_clean(HEAD + source, kind, any_server.port, key) == ""
+
+
+BARE = {
+    "used": "async with lock: pass",
+    "held": "assert await lock.acquire()",
+    "waited for": "assert await lock.acquire(); begin(again.acquire())",
+    "acquiring": "await lock.locked(); begin(lock.acquire())",
+    "releasing": "assert await lock.acquire(); begin(lock.release())",
+    "asking": "assert await lock.acquire(); begin(lock.extend(2)); begin(again.locked())",
+}
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+@pytest.mark.parametrize("point", list(BARE))
+def test_a_bare_loop_close_at_any_point(any_server: Server, key: str, point: str, kind: str) -> None:
+    """Nothing but the warning of the transport that nobody closed; the key ends with its ttl."""
+    source = """
+import warnings
+warnings.simplefilter("always")
+if kind == "uvloop":
+    import uvloop
+    loop = uvloop.new_event_loop()
+else:
+    loop = asyncio.new_event_loop()
+lock, again = Redisson(client, key=key, ex=1), Redisson(client, key=key, ex=1, retry_count=None)
+kept = []
+
+def begin(call):
+    kept.append(call)
+    call.send(None)
+
+async def main():
+    POINT
+
+loop.run_until_complete(main())
+loop.close()
+assert lock.is_locked() in (True, False) and lock.remaining() >= 0.0
+for call in kept:
+    call.close()
+del lock, again
+gc.collect()
+""".replace("POINT", BARE[point])
+    done = run_program(HEAD + source, kind, any_server.port, key, flags=("-X", "dev"))
+    assert done.returncode == 0, done.stderr
+    assert set(re.findall(r"(\w+Warning)", done.stderr)) <= {"ResourceWarning"}, done.stderr
+    assert not re.search(
+        "Fatal|SystemError|Exception ignored|Traceback|never awaited|destroyed", done.stderr
+    ), done.stderr
+    eventually(lambda: value_of(any_server, key) is None, 2.5)
