@@ -144,7 +144,7 @@ BREAKINGS: dict[str, Breaking] = {
     "deleted": lambda admin, name: admin.delete(name),
     "overwritten": lambda admin, name: admin.set(name, "another", px=60_000),
     "of another type": lambda admin, name: (admin.delete(name), admin.rpush(name, "another")),
-    "expired": lambda admin, name: admin.pexpire(name, 1),
+    "expired": lambda admin, name: admin.pexpireat(name, 1),
 }
 
 

@@ -187,6 +187,36 @@ def test_the_lock_does_not_keep_the_task(run: Run, any_server: Server, key: str)
     run(main, any_server)
 
 
+def test_the_next_body_of_the_object_is_not_cancelled_for_the_last_one(
+    run: Run, any_server: Server, key: str
+) -> None:
+    """Though it may be entered in the very turn of the loss: where the loop reads before it calls back."""
+
+    async def main(redis: Client) -> None:
+        loop = asyncio.get_running_loop()
+        lock = make(redis, key)
+        async with lock:
+            pass  # the connection stands
+        with pytest.raises(LockLostError):
+            async with lock:
+                resumed = loop.create_future()
+
+                def resume() -> None:
+                    resumed.set_result(None)
+                    loop.call_soon(time.sleep, 0.03)  # in that turn, after the body: the answer is there
+
+                loop.call_soon(resume)
+                await resumed
+                outlive(lock)
+                assert not lock.is_locked()
+        async with lock:
+            await turns(5)
+            lock.ensure_held()
+        await check_sound()
+
+    run(main, any_server)
+
+
 # ---- how the task may stand when it is cancelled ----
 
 
