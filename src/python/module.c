@@ -326,7 +326,7 @@ static void core_free(void *module)
     struct module_state *state = PyModule_GetState(module);
 
     (void)core_clear(module);
-    watchdog_del(state->watchdog); /* no connection is left: each holds its type, and that the module */
+    watchdog_del(state->watchdog); /* the collector may have cleared the types: connections can be left */
     state->watchdog = NULL;
     fork_forget(state);
 }

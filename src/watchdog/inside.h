@@ -34,6 +34,7 @@ struct watchdog {
     struct pollfd
         *larger;     /* takes the place of `polled` before it is filled again; owned; NULL: none needed */
     size_t capacity; /* of the larger of them: one for each row and one for the waker */
+    bool gone;       /* watchdog_del was called: the last row takes the rest with it */
     bool stopping;
     bool running;
     pthread_t thread; /* valid while running */
@@ -41,6 +42,9 @@ struct watchdog {
     struct waker waker;
     struct watchdog_figures figures;
 };
+
+/* Frees what is left of it: no thread and no row. */
+void watchdog_free(struct watchdog *watchdog);
 
 /* The thread's look at a row, under the watchdog's mutex: whatever is possible or due now is done. `late`: the
  * thread slept longer than it asked for. When (ns) it is to look again; ARL_NEVER. */

@@ -75,15 +75,22 @@ struct watchdog_row *watchdog_row_new(struct watchdog *watchdog, struct arl_engi
 
 void watchdog_row_del(struct watchdog_row *row)
 {
+    struct watchdog *watchdog;
+    bool last;
+
     if (!row)
         return;
+    watchdog = row->watchdog;
     watchdog_row_clear_server(row);
-    pthread_mutex_lock(&row->watchdog->mutex);
-    row->watchdog->figures.renewals += row->session.asked;
+    pthread_mutex_lock(&watchdog->mutex);
+    watchdog->figures.renewals += row->session.asked;
     delist(row);
-    pthread_mutex_unlock(&row->watchdog->mutex);
+    last = watchdog->gone && watchdog->row_count == 0;
+    pthread_mutex_unlock(&watchdog->mutex);
     pthread_mutex_destroy(&row->mutex);
     free(row);
+    if (last)
+        watchdog_free(watchdog);
 }
 
 void row_forked(struct watchdog_row *row, bool orderly)

@@ -27,16 +27,26 @@ struct watchdog *watchdog_new(arl_ns (*clock)(void))
     return watchdog;
 }
 
-void watchdog_del(struct watchdog *watchdog)
+void watchdog_free(struct watchdog *watchdog)
 {
-    if (!watchdog)
-        return;
-    watchdog_stop(watchdog);
     pthread_mutex_destroy(&watchdog->mutex);
     pthread_mutex_destroy(&watchdog->life);
     free(watchdog->polled);
     free(watchdog->larger);
     free(watchdog);
+}
+
+void watchdog_del(struct watchdog *watchdog)
+{
+    if (!watchdog)
+        return;
+    watchdog_stop(watchdog);
+    pthread_mutex_lock(&watchdog->mutex);
+    watchdog->gone = true;
+    const bool last = watchdog->row_count == 0;
+    pthread_mutex_unlock(&watchdog->mutex);
+    if (last)
+        watchdog_free(watchdog);
 }
 
 void watchdog_forked(struct watchdog *watchdog)

@@ -35,7 +35,8 @@ struct watchdog_server {
 /* A watchdog without rows and without a thread, or NULL (no memory). `clock` is the lease's clock (ns). */
 struct watchdog *watchdog_new(arl_ns (*clock)(void));
 
-/* Stops the thread; every row must be gone. NULL is fine. */
+/* Stops the thread; nothing but watchdog_row_del may be called for it afterwards, and its memory goes with the last
+ * row. NULL is fine. */
 void watchdog_del(struct watchdog *watchdog);
 
 /* A row for an engine, or NULL (no memory). The engine must outlive the row. */

@@ -348,6 +348,25 @@ static void *stop_and_wake(void *ctx)
     return NULL;
 }
 
+/* At the end of an interpreter the module, and the watchdog with it, may go before the connections. */
+static void test_rows_outlive_it(void **state)
+{
+    (void)state;
+    struct world world;
+    world_begin(&world, OVER_TCP, somebody);
+    int before = threads();
+    loop_hold(&world.loop, "key", 2 * TTL, ARL_NEVER);
+    server_wait(world.server, SEEN_COMMAND, "EVAL", 1);
+    struct loop second;
+    loop_init(&second, world.watchdog);
+    watchdog_del(world.watchdog);
+    assert_int_equal(threads(), before);
+    server_wait(world.server, SEEN_END, NULL, 1);
+    loop_free(&second);
+    world.watchdog = NULL;
+    world_end(&world);
+}
+
 static void test_everything_at_once(void **state)
 {
     (void)state;
@@ -422,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_fork_in_a_stall),
         cmocka_unit_test(test_fork_at_any_moment),
         cmocka_unit_test(test_rows_end_in_the_middle),
+        cmocka_unit_test(test_rows_outlive_it),
         cmocka_unit_test(test_everything_at_once),
         cmocka_unit_test(test_asked_all_the_time),
     };
