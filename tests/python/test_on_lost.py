@@ -200,10 +200,13 @@ def test_a_coroutine_runs_as_a_task_that_is_kept(run: Run, any_server: Server, k
 
     async def main(redis: Client) -> None:
         begun, ended = asyncio.Event(), asyncio.Event()
+        tasks: list[weakref.ref[Any]] = []
         waiting: list[weakref.ref[Any]] = []
 
         async def on_lost(lock: Redisson, error: LockLostError) -> None:
-            assert asyncio.current_task() is not None
+            task = asyncio.current_task()
+            assert task is not None
+            tasks.append(weakref.ref(task))
             begun.set()
             future = asyncio.get_running_loop().create_future()
             waiting.append(weakref.ref(future))
@@ -222,6 +225,10 @@ def test_a_coroutine_runs_as_a_task_that_is_kept(run: Run, any_server: Server, k
         assert future is not None
         future.set_result(None)
         await asyncio.wait_for(ended.wait(), 5)
+        del future
+        await turns(3)
+        gc.collect()
+        assert tasks[0]() is None  # and not longer
 
     run(main, any_server)
 
