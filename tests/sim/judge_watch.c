@@ -90,6 +90,7 @@ void judge_watch_begins(struct sim *sim, struct process *process)
     struct watcher *watcher = &process->watcher;
     const struct link *link = process->links[LINK_WATCH];
     watcher->slowest = watcher->connected = 0;
+    watcher->turned_at = process->turned_at;
     watcher->disturbed = watcher->starved || sim->server.silent_until > sim->now ||
                          process->no_dial_until > sim->now || process->error_next >= 0 ||
                          (link != NULL && link->fell_silent);
@@ -116,7 +117,7 @@ void judge_watch_keeps(struct sim *sim, struct process *process)
             continue;
         arl_ns until = judge_belief_until(task->handle);
         if (until != 0 && until <= now && is_unhindered(&process->watcher, task->want.ttl) &&
-            now < arl_ns_add(process->turned_at, task->want.stall_limit))
+            now < arl_ns_add(process->watcher.turned_at, task->want.stall_limit))
             sim_blame(sim, JUDGE_LIVENESS, "p%d.%d: the watchdog did not keep token %u through a stall",
                       process->index, i, task->kept);
     }

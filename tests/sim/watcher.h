@@ -25,6 +25,7 @@ struct watcher {
     bool to_tell;     /* the loop turned since; it is to be told */
     bool starved;     /* the system lets it wait before it wakes next */
     bool disturbed;   /* in this stall something hindered it */
+    arl_ns turned_at; /* ns, local: the loop's last turn before this stall */
     arl_ns slowest;   /* ns: the longest that a message of its was under way in this stall */
     arl_ns connected; /* ns: the longest that its connection took in this stall */
 };
