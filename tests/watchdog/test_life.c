@@ -51,6 +51,9 @@ static void test_stop_in_a_stall(void **state)
     assert_int_equal(threads(), before);
     server_wait(world.server, SEEN_END, NULL, 1);
     watchdog_stop(world.watchdog); /* twice is once */
+    watchdog_row_enter(world.loop.row);
+    assert_true(watchdog_row_wants_look(world.loop.row));
+    watchdog_row_leave(world.loop.row);
     assert_int_equal(watchdog_wake(world.watchdog), 0);
     stand_still(3 * TTL);
     assert_true(loop_holds(&world.loop, hold));
@@ -275,6 +278,21 @@ static void test_fork_at_any_moment(void **state)
     world_end(&world);
 }
 
+/* A thread of the program forks while another is in a call into the engine. */
+static void test_fork_while_a_row_is_entered(void **state)
+{
+    (void)state;
+    struct world world;
+    world_begin(&world, OVER_UNIX, nobody);
+    watchdog_row_enter(world.loop.row);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(forgets(&world, descriptors()));
+    watchdog_row_leave(world.loop.row);
+    assert_int_equal(status_of(child), 0);
+    world_end(&world);
+}
+
 /* ---- the end of a row, and everything at once ---- */
 
 /* Engines and rows go at any moment: afterwards the thread touches neither. */
@@ -440,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_fork_while_stopped),
         cmocka_unit_test(test_fork_in_a_stall),
         cmocka_unit_test(test_fork_at_any_moment),
+        cmocka_unit_test(test_fork_while_a_row_is_entered),
         cmocka_unit_test(test_rows_end_in_the_middle),
         cmocka_unit_test(test_rows_outlive_it),
         cmocka_unit_test(test_everything_at_once),

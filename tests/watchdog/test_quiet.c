@@ -165,6 +165,23 @@ static void test_woke_late_and_the_loop_does_not(void **state)
     world_end(&world);
 }
 
+/* A connection that is closed while the thread waits for it ends at once: poll() would keep it open. */
+static void test_without_a_server_while_it_sleeps(void **state)
+{
+    (void)state;
+    struct world world;
+    begin_long_hold(&world);
+    wait_for_look(&world);
+    while (loop_kept(&world.loop) == 0)
+        stand_still(ARL_MS);
+    stand_still(20 * ARL_MS);
+    arl_ns cleared = clock_now();
+    watchdog_row_clear_server(world.loop.row);
+    server_wait(world.server, SEEN_END, NULL, 1);
+    assert_true(server_entry(world.server, SEEN_END, NULL, 0).at - cleared < ARL_SECOND);
+    world_end(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -176,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_living_loop_without_answers),
         cmocka_unit_test(test_woke_late_and_the_loop_too),
         cmocka_unit_test(test_woke_late_and_the_loop_does_not),
+        cmocka_unit_test(test_without_a_server_while_it_sleeps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -76,11 +76,20 @@ static void test_no_memory_for_a_server(void **state)
     world_end(&world);
 }
 
+/* The descriptor that the system would give next: the same as before where none was left open. */
+static int next_descriptor(void)
+{
+    int fd = dup(STDIN_FILENO);
+    close(fd);
+    return fd;
+}
+
 static void gives_no_thread(enum refusal what)
 {
     struct world world;
     world_begin(&world, OVER_TCP, nobody);
     refuse(what, 0);
+    int free_before = next_descriptor();
     int hold = loop_hold(&world.loop, "key", 2 * TTL, ARL_NEVER);
     assert_int_equal(watchdog_wake(world.watchdog), WATCHDOG_ETHREAD);
     assert_int_equal(refused(what) % 2, 0); /* by the hold, and by the line above */
@@ -88,6 +97,7 @@ static void gives_no_thread(enum refusal what)
     assert_true(watchdog_row_wants_look(world.loop.row)); /* still: there is none */
     watchdog_row_leave(world.loop.row);
     watchdog_stop(world.watchdog);
+    assert_int_equal(next_descriptor(), free_before);
     refuse(what, -1);
     assert_int_equal(watchdog_wake(world.watchdog), 0);
     stand_still(3 * TTL);
