@@ -25,7 +25,7 @@ by_itself()
     for judge in register belief wire liveness; do
         [ "$alone" -gt 0 ] && "$out/$1/build/sim" -n "$alone" -j "$judge" 2>/dev/null |
             sed -n "s/^seed \([0-9]*\) .*judge $judge:.*/$judge \1/p" | head -n 1
-    done | paste -s -d , | sed 's/,/, /g'
+    done 2>/dev/null | paste -s -d , | sed 's/,/, /g'
 }
 
 # Prints one line: caught, survived or crashed.

@@ -22,6 +22,12 @@ void plan_draw(struct plan *plan, struct dice *dice, bool safe, bool brief)
     plan->turn = dice_chance(dice, 33) ? 0 : dice_between(dice, 0, dice_chance(dice, 70) ? ARL_MS : ttl / 20);
     plan->dial = dice_chance(dice, 33) ? ARL_MS : dice_between(dice, 0, ttl / 2);
     plan->think = brief ? ttl * 2 / 3 : ttl / 3;
+    plan->own_keys = dice_chance(dice, 10);
+    if (plan->own_keys) {
+        plan->tasks = TASKS_MAX;
+        plan->keys = KEYS_MAX;
+        plan->think /= 4;
+    }
     plan->end = (brief ? 20 : 24) * ttl;
     plan->delays = (enum delays)dice_below(dice, 3);
     plan->holds_short = 40 + dice_below(dice, 60);

@@ -16,6 +16,7 @@ struct plan {
     bool safe;  /* the faults of safe schedules alone */
     bool brief; /* 20 ttl of virtual time, else 24 */
     int processes, tasks, pollers, keys;
+    bool own_keys;        /* each process mostly locks one of its own: its turns grow long */
     arl_ns ttl;           /* ns: what most acquires ask for */
     arl_ns sleep_low;     /* ns */
     arl_ns sleep_high;    /* ns */

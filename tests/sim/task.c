@@ -106,6 +106,8 @@ static void draw_want(struct sim *sim, struct task *task)
 {
     int lot = dice_below(&sim->dice, 100);
     task->key = dice_below(&sim->dice, sim->plan.keys);
+    if (sim->plan.own_keys && dice_chance(&sim->dice, 95))
+        task->key = task->process->index % sim->plan.keys;
     task->want = (struct arl_want){.key = key_names[task->key],
                                    .key_length = 2,
                                    .ttl = ttl_of(sim),
