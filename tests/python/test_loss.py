@@ -383,6 +383,7 @@ async def main(port, key):
 
 for _ in range(int(sys.argv[3])):
     if os.fork() == 0:
+        signal.alarm(60)  # should nobody be left to wake it
         asyncio.run(main(int(sys.argv[1]), sys.argv[2]))
         os._exit(0)
 while True:
