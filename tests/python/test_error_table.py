@@ -15,7 +15,7 @@ from support.scripted_server import GOOD, RESET, Asked, ScriptedServer
 from support.waiting import aeventually
 from test_server_errors import check_text, client_to
 
-from aioredlock_c import LockNotOwnedError, Redisson
+from aioredlock_c import LockLostError, LockNotOwnedError, Redisson
 
 ROOT = Path(__file__).parents[2]
 EX = 0.6  # seconds; the shortest in which a renewal and its repetition are apart from the noise
@@ -238,8 +238,8 @@ async def check_release(wire: Wire, key: str, cell: str) -> None:
     await wire.play(key, steps)
     if cell == "again, with the script":
         assert wire.error is None and wire.first_after("RELEASE")[1:] == (True, False)
-    elif cell == "`LockNotOwnedError`":
-        assert isinstance(wire.error, LockNotOwnedError) and not wire.after("RELEASE")
+    elif cell == "LOST: `LockLostError`":
+        assert isinstance(wire.error, LockLostError) and not wire.after("RELEASE")
     else:
         wire.check_raised()
         if cell == "raise; not sent again":
@@ -263,8 +263,8 @@ async def check_extend(wire: Wire, key: str, cell: str) -> None:
     if cell == "again, with the script":
         assert wire.error is None and wire.first_after("RENEW")[1:] == (True, False)
         assert wire.after("RENEW")[0].words[-1] == b"40000"
-    elif cell == "LOST, and `LockNotOwnedError`":
-        assert isinstance(wire.error, LockNotOwnedError)
+    elif cell == "LOST, and `LockLostError`":
+        assert isinstance(wire.error, LockLostError)
     else:
         reconnected = {"raise; the lease goes on": False, "raise; reconnect; the lease goes on": True}[cell]
         wire.check_raised()

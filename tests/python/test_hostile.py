@@ -131,6 +131,7 @@ FIRST: dict[str, object] = {
 }
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("name", list(FIRST))
 def test_a_flood_instead_of_a_greeting(run: Run, key: str, name: str) -> None:
     """The client's library reads the greeting; no command of a lock is sent to such a server."""
