@@ -1,6 +1,6 @@
 """The Python tests on an extension that was built with SANITIZE=address,undefined.
 
-    python tools/sanitized.py LIBRARY [--jobs N] [--deep] [pytest's arguments, test files]
+    python tools/sanitized.py LIBRARY [--jobs N] [--deep] [pytest's arguments]
 
 The interpreter itself is not instrumented, so the runtime is preloaded, and PYTHONMALLOC=malloc lets it see
 each object. Reports of all processes go to files, which are judged at the end: any error of the address or
@@ -8,9 +8,9 @@ undefined sanitizer counts, and of the leaks those with a frame of ours on the s
 tools/lsan.supp takes the interpreter's out. --deep unwinds each allocation whole, through frames of the
 interpreter that keep no frame pointer: five times as slow, but then what the interpreter allocated for us has
 our frame too. What the garbage collector tracks is no leak to a sanitizer, since the collector's own lists
-reach it: support/census.py counts those objects.
+reach it: support/sharing.py counts those objects.
 
-Each job is one pytest with a share of the files: the workers of pytest-xdist are killed, and report no leaks.
+Each job is one pytest with a share of the tests: the workers of pytest-xdist are killed, and report no leaks.
 """
 
 from __future__ import annotations
@@ -86,28 +86,14 @@ def check_canary(env: dict[str, str], reports: Path) -> None:
         path.unlink()
 
 
-def shares(paths: list[str], jobs: int) -> list[list[str]]:
-    """Test files dealt out by size, the largest first."""
-    files = [
-        file
-        for path in (paths or [str(ROOT / "tests/python")])
-        for file in (sorted(Path(path).glob("test_*.py")) if Path(path).is_dir() else [Path(path)])
-    ]
-    dealt: list[list[Path]] = [[] for _ in range(min(jobs, len(files)))]
-    for file in sorted(files, key=lambda file: -file.stat().st_size):
-        min(dealt, key=lambda share: sum(one.stat().st_size for one in share)).append(file)
-    return [[str(file) for file in share] for share in dealt]
-
-
 def run_tests(env: dict[str, str], reports: Path, jobs: int, arguments: list[str]) -> bool:
     """One pytest for each share, at the same time. Shows what they said; were all passed?"""
-    paths = [argument for argument in arguments if argument.startswith("tests/")]
-    options = [argument for argument in arguments if argument not in paths]
-    command = [sys.executable, "-m", "pytest", "-p", "support.census", "-p", "no:cacheprovider", *options]
+    command = [sys.executable, "-m", "pytest", "-p", "support.sharing", "-p", "no:cacheprovider", *arguments]
     running = []
-    for number, share in enumerate(shares(paths, jobs)):
+    for number in range(jobs):
         log = (reports / f"pytest-{number}.log").open("w+")
-        running.append((subprocess.Popen([*command, *share], env=env, stdout=log, stderr=log), log))
+        mine = [*command, f"--share={number}/{jobs}"]
+        running.append((subprocess.Popen(mine, env=env, stdout=log, stderr=log), log))
     passed = True
     for process, log in running:
         code = process.wait()
@@ -121,7 +107,7 @@ def run_tests(env: dict[str, str], reports: Path, jobs: int, arguments: list[str
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("library", type=Path)
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=4)
     parser.add_argument("--deep", action="store_true")
     options, arguments = parser.parse_known_args()
     library = options.library.resolve()

@@ -100,6 +100,7 @@ def test_a_reply_that_comes_byte_by_byte_and_never_ends(run: Run, key: str, name
     run(main)
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize(
     "name", [name for name in HOSTILE if "end" in name or "huge" in name or "deep" in name]
 )

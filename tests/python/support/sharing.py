@@ -1,6 +1,8 @@
-"""Loaded by `-p support.census`: when all tests are done, no object of ours is left.
+"""Loaded by `-p support.sharing`: one of several runs that share the tests (--share=I/N).
 
-A leaked reference keeps its object in the garbage collector's lists, where no leak sanitizer sees a leak."""
+At its end no object of ours is left. A leaked reference keeps its object in the garbage collector's lists, where
+no leak sanitizer sees a leak.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,16 @@ import gc
 from collections import Counter
 
 import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--share", default="0/1", help="I/N: of the tests each N-th, from the I-th on")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    first, step = config.getoption("--share").split("/")
+    items[:] = items[int(first) :: int(step)]
 
 
 def living() -> Counter[str]:
