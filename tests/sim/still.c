@@ -77,13 +77,28 @@ void process_stall(struct sim *sim, struct process *process, arl_ns duration)
     set_wake(sim, process);
 }
 
+/* What was put off until the process was meant to go on rings now. */
+static void ring_sooner(struct sim *sim, struct alarm *alarm, arl_ns meant)
+{
+    if (alarm->place != 0 && alarm->at >= meant)
+        agenda_set(&sim->agenda, alarm, sim->now);
+}
+
 void process_resume(struct sim *sim, struct process *process)
 {
     if (process_still_until(process) <= sim->now)
         return;
+    arl_ns meant = process_still_until(process);
     process->paused_until = arl_ns_min(process->paused_until, sim->now);
     process->stalled_until = arl_ns_min(process->stalled_until, sim->now);
     agenda_set(&sim->agenda, &process->wake, sim->now);
+    struct alarm *const alarms[] = {&process->tick, &process->flush, &process->dial};
+    for (size_t i = 0; i < sizeof(alarms) / sizeof(*alarms); i++)
+        ring_sooner(sim, alarms[i], meant);
+    for (int i = 0; i < sim->plan.tasks; i++) {
+        ring_sooner(sim, &process->tasks[i].next, meant);
+        ring_sooner(sim, &process->tasks[i].cancel, meant);
+    }
 }
 
 void still_start(struct process *process)
