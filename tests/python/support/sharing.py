@@ -1,7 +1,7 @@
 """Loaded by `-p support.sharing`: one of several runs that share the tests (--share=I/N).
 
-At its end no object of ours is left. A leaked reference keeps its object in the lists of the garbage collector,
-where no leak sanitizer sees a leak.
+At its end no object of ours is left. A leaked reference keeps its object in the garbage collector's lists,
+and there no leak sanitizer sees a leak.
 """
 
 from __future__ import annotations
