@@ -35,6 +35,8 @@ enum arl_outcome model_execute(struct model *model, const struct model_command *
     case ARL_RENEW:
         if (mine)
             at->ends_at = arl_ns_max(at->ends_at, model->now + command->ttl);
+        if (mine && command->lands_at != 0)
+            at->set_late = arl_ns_max(at->set_late, command->lands_at - command->cut_at);
         return mine ? ARL_YES : ARL_NO;
     case ARL_RELEASE:
         if (mine)

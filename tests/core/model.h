@@ -34,7 +34,7 @@ struct model_wire {
 struct model_key {
     uint64_t token;  /* what it holds; 0 is nobody */
     arl_ns ends_at;  /* ns: it is free from then on */
-    arl_ns set_late; /* ns: how long after its cut a delayed TRY set it; 0: it was not delayed */
+    arl_ns set_late; /* ns: how long after its cut a delayed command set or prolonged it; 0: none did */
 };
 
 struct model {
