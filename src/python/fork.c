@@ -1,6 +1,10 @@
 #include "python/fork.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 
 #include "python/connection_type.h"
 #include "python/registry.h"
@@ -79,13 +83,26 @@ static int fork_go_on(void *reference)
     return 0;
 }
 
-/* The watchdog starts when the fork is over: CPython counts the threads after this hook. */
+/* The process's first thread, which alone runs pending calls of CPython's. */
+static bool fork_is_main_thread(void)
+{
+#if defined(__linux__)
+    return syscall(SYS_gettid) == getpid();
+#elif defined(__APPLE__)
+    return pthread_main_np() != 0;
+#else
+    return true;
+#endif
+}
+
+/* The watchdog starts when the fork is over: CPython counts the threads after this hook. But at once where another
+ * thread forked: it is warned of anyhow, and the main one may stand still. */
 static PyObject *fork_after_in_parent(PyObject *reference, PyObject *unused)
 {
     (void)unused;
     Py_INCREF(reference);
-    if (Py_AddPendingCall(fork_go_on, reference) < 0)
-        Py_DECREF(reference); /* the next turn of a loop starts it */
+    if (!fork_is_main_thread() || Py_AddPendingCall(fork_go_on, reference) < 0)
+        (void)fork_go_on(reference);
     Py_RETURN_NONE;
 }
 

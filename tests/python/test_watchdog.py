@@ -360,6 +360,47 @@ def test_a_body_that_forks_and_then_blocks_keeps_its_lock(any_server: Server, ke
     assert said == []
 
 
+FORKS_OF_THREADS = """
+import asyncio, os, sys, threading, time
+import redis.asyncio
+from aioredlock_c import Redisson
+
+def fork():
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+
+async def main(port, key, forks):
+    client = redis.asyncio.Redis(port=port)
+    async with Redisson(client, key=key, ex=0.5) as lock:
+        forks()
+        time.sleep(2)
+        print("held" if lock.is_locked() else "lost")
+    await client.aclose()
+
+def body_in_a_thread(port, key):
+    thread = threading.Thread(target=lambda: asyncio.run(main(port, key, fork)))
+    thread.start()
+    thread.join()  # the main thread runs no code of Python's meanwhile
+
+def fork_in_a_thread(port, key):
+    asyncio.run(main(port, key, threading.Timer(0.1, fork).start))
+
+globals()[sys.argv[1]](int(sys.argv[2]), sys.argv[3])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.parametrize("where", ["body_in_a_thread", "fork_in_a_thread"])
+def test_a_fork_of_another_thread_than_the_main_one_keeps_the_lock(
+    any_server: Server, key: str, where: str
+) -> None:
+    # Without -W error: CPython warns of any fork while threads run.
+    done = run_program(FORKS_OF_THREADS, where, any_server.port, key, flags=("-X", "dev"))
+    assert (done.returncode, done.stdout) == (0, "held\n"), done.stderr
+
+
 RAW_FORK = """
 import asyncio, ctypes, os, sys, time
 import redis.asyncio
