@@ -34,6 +34,11 @@ def spans(seconds: float) -> list[float]:
     return [seconds / rounds] * rounds
 
 
+def span_of(seconds: float) -> float:
+    """For how long a plan injects faults, of a round that takes so many seconds."""
+    return seconds / len(PLANS) - AROUND
+
+
 def show(setup: Setup, verdict: Verdict) -> None:
     faults = ", ".join(f"{kind} {count}" for kind, count in sorted(verdict.faults.items()))
     counts = ", ".join(f"{what} {count}" for what, count in verdict.counts.items())
@@ -47,15 +52,17 @@ def show(setup: Setup, verdict: Verdict) -> None:
 def do_round(seed: int, seconds: float, server: str, keep: Path) -> tuple[Counter[str], bool]:
     """Both plans with one seed; the faults of each plan, and whether all was well."""
     print(f"SEED={seed} SECONDS={seconds:g} on {server}", flush=True)
+    span = span_of(seconds)
     faults: Counter[str] = Counter()
     well = True
     for plan in PLANS:
-        setup = Setup(seed, plan, max(2.0, seconds / len(PLANS) - AROUND), server)
+        setup = Setup(seed, plan, span, server)
         verdict = run_plan(setup, keep)
         show(setup, verdict)
         faults[plan] = sum(verdict.faults.values())
         well = well and not verdict.violations
-    if faults.total() < FAULTS * seconds / ROUND or min(faults.values()) < OF_EACH_PLAN * seconds / ROUND:
+    share = span / span_of(ROUND)
+    if faults.total() < FAULTS * share or min(faults.values()) < OF_EACH_PLAN * share:
         print(f"  too few faults: {dict(faults)}")
         well = False
     return faults, well
