@@ -157,7 +157,7 @@ ifdef QUICK
     SANITIZED_ARGS ?= -k 'not uvloop'
     DEEP := acquire release awaitables
 else
-    DEEP := acquire release awaitables signature_and_arguments aclose cancellation loops loss scripts waiting
+    DEEP := acquire release awaitables signature_and_arguments aclose loops loss scripts waiting
 endif
 # Compilers and other programs are not ours to look at.
 SANITIZED = $(PY) tools/sanitized.py build/sanitized -m 'not exact' \
