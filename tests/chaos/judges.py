@@ -109,6 +109,8 @@ def judge_told(holds: Holds, faults: Faults) -> list[str]:
         violations += _revived(hold)
         violations += _on_waking(hold, faults)
         violations += _after_empty_restart(hold, faults)
+    for ones in by_token.values():
+        violations += _handed_on(ones)
     for token, fault in faults.deleted.items():
         ones = sorted(by_token.get(token, []), key=lambda hold: hold.got)
         if ones and not _repeated(ones[-1], faults):
@@ -122,6 +124,12 @@ def _revived(hold: Hold) -> list[str]:
     if any(held and at > first for at, held in hold.looks):
         return [f"told: {hold.hold} believes again after its loss was told"]
     return []
+
+
+def _handed_on(ones: Holds) -> list[str]:
+    """Of the holds of one token: none comes after another was told that it is lost."""
+    lost = min((min([*hold.told, hold.lost_at or float("inf")]) for hold in ones), default=float("inf"))
+    return [f"told: {hold.hold} was handed a lease that was lost" for hold in ones if hold.got > lost]
 
 
 def _in_time(hold: Hold, since: float, faults: Faults, why: str) -> list[str]:

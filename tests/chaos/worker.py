@@ -65,6 +65,16 @@ def lease_end(lock: Redisson) -> float:
             return after + left if left > 0 else 0.0
 
 
+def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Reports what goes wrong on the loop, as a loop does by itself, but for the end of a stream.
+
+    Where a cycle is collected a stream's future of its own end may go before the protocol that looks at it.
+    """
+    future_unseen = str(context.get("message")).startswith("Future exception was never retrieved")
+    if not (future_unseen and isinstance(context.get("exception"), OSError)):
+        loop.default_exception_handler(context)
+
+
 class Worker:
     """The tasks of a process share a client, so that the wait queue of the process hands leases on."""
 
@@ -78,6 +88,7 @@ class Worker:
     async def run(self) -> None:
         """Works until standard input ends."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(report)
         threading.Thread(target=self._listen, args=(loop,), daemon=True).start()
         client = redis.asyncio.Redis(
             host=HOST, port=self._settings.port, socket_timeout=1.0, socket_connect_timeout=1.0

@@ -323,6 +323,14 @@ def test_a_loss_is_told_once_and_is_final() -> None:
     assert told(held("a", 1.0, 2.0, looks=[(1.5, False), (1.55, True)], told=[1.6], left=1.7)) != []
 
 
+def test_a_lost_lease_is_not_handed_on() -> None:
+    first = held("a", 1.0, 2.0, told=[1.5], left=1.6)
+    second = replace(held("b", 1.61, 2.0, left=1.7), token=first.token)
+    assert judges.judge_told([first, second], NOTHING) != []
+    second.got = 1.4
+    assert judges.judge_told([first, second], NOTHING) == []
+
+
 def test_a_loss_told_of_a_lease_that_goes_on_is_found() -> None:
     assert judges.judge_needless([held("a", 1.0, 2.0, told=[2.0]), held("b", 1.0, 2.0, left=1.5)]) == []
     assert judges.judge_needless([held("a", 1.0, 2.0, told=[1.9])]) != []
