@@ -198,8 +198,10 @@ def _make(connection_class: type[Any], kwargs: dict[str, Any]) -> Any:
         return connection_class(**kwargs)
 
 
-def _bytes(text: str | bytes | None, encoding: str) -> bytes | None:
-    return text.encode(encoding) if isinstance(text, str) else (text or None)
+def _bytes(text: object, encoding: str) -> bytes | None:
+    if isinstance(text, bytes):
+        return text or None
+    return None if text is None else str(text).encode(encoding) or None  # a number too, as the libraries do
 
 
 def _seconds(timeout: float | None, default: float) -> float:

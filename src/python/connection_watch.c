@@ -29,15 +29,17 @@ union watch_address {
     struct sockaddr_storage storage;
 };
 
-/* A socket in the file system, by the path that the client has. 0 where it does not fit. */
+/* A Unix socket, by the path that the client has. 0 where it does not fit. */
 static socklen_t watch_local(union watch_address *address, const char *path, size_t length)
 {
+    bool abstract = length > 0 && path[0] == '\0'; /* no file: all bytes are its name, a NUL at the end too */
+
     if (length >= sizeof(address->local.sun_path))
         return 0;
     memset(address, 0, sizeof(*address));
     address->local.sun_family = AF_UNIX;
     memcpy(address->local.sun_path, path, length);
-    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
+    return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + !abstract);
 }
 
 /* The address that the connection itself has: no name is looked up again. 0 where it has none. */

@@ -6,6 +6,8 @@ import asyncio
 import ctypes
 import logging
 import os
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -138,7 +140,16 @@ def with_a_database_and_a_user(server: Server) -> Client:
     return make_client(server, db=3, **acl_user(server))
 
 
-@pytest.mark.parametrize("client", [over_tcp, over_unix, with_a_database_and_a_user])
+def with_a_number_for_a_password(server: Server) -> Client:
+    server.admin().acl_setuser(
+        "number", enabled=True, reset=True, passwords=["+1234"], commands=["+@all"], keys=["*"]
+    )
+    return make_client(server, username="number", password=1234)
+
+
+@pytest.mark.parametrize(
+    "client", [over_tcp, over_unix, with_a_database_and_a_user, with_a_number_for_a_password]
+)
 def test_a_hundred_locks_are_kept_and_the_extra_connection_closes(
     run: Run, server: Server, key: str, client: Callable[[Server], Client]
 ) -> None:
@@ -156,6 +167,39 @@ def test_a_hundred_locks_are_kept_and_the_extra_connection_closes(
         await close_client(redis)
 
     run(main)
+
+
+def relay(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+        target.shutdown(socket.SHUT_WR)
+
+
+def relay_two(listener: socket.socket, server: Server) -> None:
+    for _ in ("the loop", "the watchdog"):
+        near, far = listener.accept()[0], socket.create_connection((server.host, server.port))
+        for pair in ((near, far), (far, near)):
+            threading.Thread(target=relay, args=pair, daemon=True).start()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="abstract sockets are Linux's")
+def test_a_unix_socket_with_an_abstract_name(any_server: Server, key: str) -> None:
+    name = f"\0{key}"
+
+    async def main() -> None:
+        redis_ = redis.asyncio.Redis(unix_socket_path=name)
+        async with Redisson(redis_, key=key, ex=EX) as lock:
+            assert lock is not None
+            time.sleep(STALL)
+            assert lock.is_locked()
+        await close_client(redis_)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(name)
+        listener.listen()
+        threading.Thread(target=relay_two, args=(listener, any_server), daemon=True).start()
+        asyncio.run(main())  # uvloop knows no such names
 
 
 def test_stall_limit_0_turns_it_off(
