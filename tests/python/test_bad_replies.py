@@ -130,6 +130,7 @@ async def meet_all(found: list[Bad], key: str) -> None:
             await asyncio.gather(*(meet(server, bad, name) for name in keys[first : first + TOGETHER]))
 
 
+@pytest.mark.exact
 @pytest.mark.parametrize("verb", list(SORTS))
 def test_bad_replies(key: str, verb: str) -> None:
     strategy, many = SORTS[verb]
