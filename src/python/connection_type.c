@@ -60,13 +60,15 @@ void connection_delist(struct connection *c)
 
 static struct connection *connection_alloc(struct module_state *state)
 {
-    struct connection *c = PyObject_GC_New(struct connection, state->connection_type);
+    PyObject *module = PyType_GetModule(state->connection_type);
+    struct connection *c = module == NULL ? NULL : PyObject_GC_New(struct connection, state->connection_type);
     size_t head = offsetof(struct connection, weakrefs);
 
     if (c == NULL)
         return NULL;
     memset((char *)c + head, 0, sizeof(*c) - head);
     c->state = state;
+    c->module = Py_NewRef(module);
     c->output.memory = &memory;
     c->ready_end = &c->ready;
     c->fd = -1;
@@ -187,6 +189,7 @@ static int connection_traverse(PyObject *self, visitproc visit, void *arg)
     struct connection *c = (struct connection *)self;
 
     Py_VISIT(Py_TYPE(self));
+    Py_VISIT(c->module);
     Py_VISIT(c->loop);
     Py_VISIT(c->client);
     Py_VISIT(c->pool_ref);
@@ -209,7 +212,7 @@ static int connection_traverse(PyObject *self, visitproc visit, void *arg)
     return 0;
 }
 
-/* The engine stays: what holds a handle on it may still be cleared after this. */
+/* The engine stays, and the module: what holds a handle on it may still be cleared after this. */
 static int connection_clear(PyObject *self)
 {
     struct connection *c = (struct connection *)self;
@@ -241,6 +244,7 @@ static void connection_dealloc(PyObject *self)
 {
     struct connection *c = (struct connection *)self;
     PyTypeObject *type = Py_TYPE(self);
+    PyObject *module = c->module;
 
     PyObject_GC_UnTrack(self);
     if (c->weakrefs != NULL)
@@ -252,6 +256,7 @@ static void connection_dealloc(PyObject *self)
     arl_engine_del(c->engine);
     PyObject_GC_Del(self);
     Py_DECREF(type);
+    Py_DECREF(module);
 }
 
 /* ---- asyncio.BufferedProtocol ---- */

@@ -28,7 +28,8 @@ struct waiter;
 
 struct connection {
     PyObject_HEAD PyObject *weakrefs;
-    struct module_state *state; /* lives as long as the type */
+    struct module_state *state; /* of the module */
+    PyObject *module; /* let go of last: the collector may clear the type, which holds it too, before */
     PyObject *loop;
     PyObject *client;   /* connect.Client */
     PyObject *pool_ref; /* weak reference to the pool, with a callback */

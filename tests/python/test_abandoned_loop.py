@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
+from conftest import Run
+from support.clients import Client
 from support.programs import run_program
 from support.servers import Server
 from support.waiting import eventually
+
+from aioredlock_c import Redisson, _core
 
 ABANDONED = """
 import asyncio, gc, sys, time, weakref
@@ -46,3 +52,14 @@ def test_it_is_collected_with_its_locks_and_waiters(any_server: Server, key: str
     done = run_program(ABANDONED, any_server.port, key, moment, flags=())
     assert (done.returncode, done.stdout) == (0, "[True, True]\n"), done.stderr
     eventually(lambda: any_server.admin().delete(f"redisson:{key}", f"redisson:{key}-brief") == 0)
+
+
+def test_a_connection_keeps_the_module_that_lists_it(run: Run, any_server: Server, key: str) -> None:
+    # Its type does too, but a program that ends with a lock held has the type cleared before the connection.
+    async def main(redis: Client) -> None:
+        async with Redisson(redis, key=key):
+            connection = _core.connection_of(redis.connection_pool)
+            assert connection is not None
+            assert any(held is _core for held in gc.get_referents(connection))
+
+    run(main, any_server)
