@@ -21,7 +21,7 @@ void judge_watch_marked(struct sim *sim, struct process *process, const struct m
     token->watched++;
     if (message->verb != WIRE_RENEW || !message->whole)
         sim_blame(sim, JUDGE_WIRE, "p%d: its watchdog sends what is no whole RENEW", process->index);
-    if (process_still_until(process) <= sim->now)
+    if (process_still_until(process) < sim->now) /* at that very moment the loop has not turned yet */
         sim_blame(sim, JUDGE_WIRE, "p%d: its watchdog renews token %u for a loop that turns", process->index,
                   message->token);
     if (token->over || task == NULL) {
