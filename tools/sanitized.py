@@ -92,8 +92,8 @@ def run_pytest(command: list[str], env: dict[str, str], log: Path) -> subprocess
 
 
 def run_tests(env: dict[str, str], reports: Path, jobs: int, arguments: list[str]) -> bool:
-    """One pytest for each share, at the same time; what fails, again and alone: a sanitizer makes deadlines of
-    a tenth of a second tight, and without one they are kept. Shows what was said; did all pass?"""
+    """One pytest for each share, at the same time; what fails, again and alone: a sanitizer makes deadlines
+    of a tenth of a second tight, and without one they are kept. Shows what was said; did all pass?"""
     command = [sys.executable, "-m", "pytest", "-p", "support.sharing", *arguments]
     running = []
     for number in range(jobs):
