@@ -115,7 +115,8 @@ class Client:
             None if path is None else os.fsencode(path),
             int(connection.db or 0),
             encode(connection.username),
-            encode(connection.password),
+            # The libraries log a user without a password in with an empty one.
+            encode(connection.password) or (b"" if connection.username else None),
         )
 
     def pauses(self) -> Iterator[float]:

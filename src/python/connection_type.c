@@ -247,6 +247,8 @@ static void connection_dealloc(PyObject *self)
     PyObject *module = c->module;
 
     PyObject_GC_UnTrack(self);
+    (void)connection_is_foreign(c); /* in a child that no hook told of: before a mutex is touched */
+    connection_delist(c);           /* what a weak reference calls must not find it */
     if (c->weakrefs != NULL)
         PyObject_ClearWeakRefs(self);
     (void)connection_clear(self);

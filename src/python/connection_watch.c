@@ -78,6 +78,8 @@ void connection_watch_server(struct connection *c)
 {
     PyObject *login = PyObject_CallMethod(c->client, "watchdog_login", NULL);
 
+    if (login == NULL || login == Py_None) /* a former password serves no more */
+        watchdog_row_clear_server(c->row);
     if (login == NULL || (login != Py_None && watch_set(c, login) < 0))
         errors_report(c, "a lock cannot be kept while its event loop stands still");
     Py_XDECREF(login);

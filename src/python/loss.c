@@ -169,12 +169,15 @@ static PyObject *loss_noted(struct connection *c, struct redisson *r)
 
 void loss_note(struct connection *c, struct redisson *r, enum loss_how how)
 {
-    PyObject *noted;
+    PyObject *noted, *list;
 
     r->loss.how = (uint8_t)how;
     noted = loss_noted(c, r);
-    if (noted != NULL && c->losses == NULL)
-        c->losses = PyList_New(0);
+    list = PyList_New(0); /* a garbage collection in here may note a loss itself */
+    if (c->losses == NULL)
+        c->losses = list;
+    else
+        Py_XDECREF(list);
     if (noted == NULL || c->losses == NULL || PyList_Append(c->losses, noted) < 0)
         PyErr_WriteUnraisable((PyObject *)c);
     Py_XDECREF(noted);

@@ -93,8 +93,13 @@ void registry_forked(struct module_state *state)
 
 void registry_watch(struct module_state *state)
 {
-    for (struct connection *c = state->connections; c != NULL; c = c->next)
-        connection_watch(c);
+    struct connection *c = state->connections, *next;
+
+    for (Py_XINCREF(c); c != NULL; c = next) {
+        connection_watch(c); /* where it logs, a handler may let go of connections */
+        next = (struct connection *)Py_XNewRef((PyObject *)c->next);
+        Py_DECREF(c);
+    }
 }
 
 /* ---- making ---- */

@@ -202,6 +202,12 @@ def test_a_unix_socket_with_an_abstract_name(any_server: Server, key: str) -> No
         asyncio.run(main())  # uvloop knows no such names
 
 
+def test_a_user_without_a_password_logs_in_with_an_empty_one(any_server: Server) -> None:
+    login = connect.describe(make_client(any_server, db=2, username="open")).watchdog_login()
+    assert login == (None, 2, b"open", b"")
+    assert connect.describe(make_client(any_server)).watchdog_login() == (None, 0, None, None)
+
+
 def test_stall_limit_0_turns_it_off(
     run: Run, any_server: Server, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
