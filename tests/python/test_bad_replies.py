@@ -94,7 +94,7 @@ def key_of(asked: Asked) -> str:
 
 async def meet(server: ScriptedServer, bad: dict[str, Bad], key: str) -> None:
     """A client meets its bad reply, as often as it asks; then, from the healthy server, it gets its lock."""
-    client = client_to(server, socket_timeout=0.3)
+    client = client_to(server, socket_timeout=0.6)
     lock = Redisson(client, key=key, ex=30)
     verb, answer = bad[key]
     if verb in ("RENEW", "RELEASE"):
