@@ -169,6 +169,10 @@ run(main())
     eventually(lambda: value_of(any_server, key) is None, 1.5 if at_once else 0.5)
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 11),
+    reason="before 3.11 an interrupt may strike in the midst of asyncio, which then forgets to wake a task",
+)
 def test_ended_by_a_signal_while_many_hold_and_wait(any_server: Server, key: str) -> None:
     source = """
 async def one(number):
