@@ -1,9 +1,11 @@
 """Distributed locks for asyncio on Redis and Valkey, in C; a drop-in replacement for aioredlock-py.
 
-from aioredlock_c import Redisson
+Inside a coroutine::
 
-async with Redisson(client, key="no1") as lock:
-    ...
+    from aioredlock_c import Redisson
+
+    async with Redisson(client, key="no1") as lock:
+        ...
 """
 
 from __future__ import annotations
