@@ -2,7 +2,8 @@
  *
  * An orphan is a key of ours in which nobody believes and for which nobody is acquiring. It is gone: with no
  * cut, one round trip after its engine could know of it, so its RELEASE is written at once; after a cut whose
- * late commands landed within 0.5 s and with the connection back, 1 s after the cut; else its ttl ends it. */
+ * late commands landed within 0.5 s and with the connection back, 1 s after the cut; else its ttl ends it. Where
+ * the doubt ended meanwhile because the owner was told that it holds K, the rule without a cut is the one again. */
 #include "sim.h"
 
 /* The RELEASE once more leaves 0.6 s after the cut; slow clocks and busy turns are late by less than this. */
@@ -59,7 +60,8 @@ void judge_orphans(struct sim *sim, struct alarm *alarm)
         uint32_t number = sim->server.keys[key].token;
         const struct token *token = ledger_token(&sim->ledger, number);
         if (number == LEDGER_NOBODY || token->process != process->index ||
-            token->incarnation != process->incarnation || token->doubted_at != process->cut_at)
+            token->incarnation != process->incarnation || token->doubted_at != process->cut_at ||
+            token->known)
             continue;
         bool given_up = token->release_at != ARL_NEVER ? token->release_at <= process->cut_at + AGAIN_BY
                                                        : !is_wanted(sim, process, token);
