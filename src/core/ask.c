@@ -111,11 +111,8 @@ static bool concerns_lease(const struct arl_ask *ask)
     return ask->token != NULL && ask->token->queue != NULL && ask->token->queue->token == ask->token;
 }
 
-static void extended(const struct arl_ask *ask, const struct arl_request *request, arl_ns now)
+static void extended(const struct arl_ask *ask, const struct arl_request *request)
 {
-    if (ask->token == NULL)
-        return;
-    arl_token_may_live(ask->token, arl_ns_add(now, request->ttl));
     if (!concerns_lease(ask))
         return;
     struct arl_lease *lease = &ask->token->queue->lease;
@@ -125,9 +122,11 @@ static void extended(const struct arl_ask *ask, const struct arl_request *reques
 static void answer(struct arl_engine *engine, struct arl_ask *ask, enum arl_outcome outcome,
                    const struct arl_request *request, arl_ns now)
 {
+    if (ask->token != NULL)
+        arl_token_set(ask->token, outcome, request->ttl, now);
     switch (outcome) {
     case ARL_YES:
-        extended(ask, request, now);
+        extended(ask, request);
         end(engine, ask, ARL_DONE);
         break;
     case ARL_NO:

@@ -174,7 +174,7 @@ static void granted(struct arl_engine *engine, struct arl_waitq *queue, const st
 {
     struct arl_token *token = take_token(&queue->claim);
     /* A TRY in doubt may have been executed as late as this. */
-    arl_token_may_live(token, arl_ns_add(now, arl_ns_max(request->ttl, token->main.ttl)));
+    arl_token_may_live(token, arl_ns_add(now, token->main.ttl));
     if (now < arl_lease_belief(request->sent_at, request->ttl)) {
         queue->claim.failed = 0;
         queue->claim.busy = false;

@@ -96,6 +96,8 @@ static void token_answered(struct arl_engine *engine, struct arl_token *token, s
         return;
     }
     const struct arl_request answered = *request;
+    if (request->purpose != ARL_FOR_SETTLE)
+        arl_token_set(token, outcome, request->ttl, now);
     switch ((enum arl_purpose)request->purpose) {
     case ARL_FOR_CLAIM_TRY:
         arl_claim_try_answered(engine, queue, outcome, &answered, now);

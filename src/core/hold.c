@@ -182,8 +182,6 @@ void arl_hold_renewed(struct arl_engine *engine, struct arl_token *token, enum a
                       const struct arl_request *request, arl_ns now)
 {
     struct arl_waitq *queue = token->queue;
-    if (outcome == ARL_YES)
-        arl_token_may_live(token, arl_ns_add(now, request->ttl));
     if (queue->token != token)
         return; /* released meanwhile: harmless by its compare (rule 3) */
     struct arl_lease *lease = &queue->lease;

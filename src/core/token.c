@@ -61,3 +61,9 @@ void arl_token_may_live(struct arl_token *token, arl_ns until)
 {
     token->gone_at = arl_ns_max(token->gone_at, until);
 }
+
+void arl_token_set(struct arl_token *token, enum arl_outcome outcome, arl_ns ttl, arl_ns now)
+{
+    if (outcome == ARL_YES || outcome == ARL_UNKNOWN)
+        arl_token_may_live(token, arl_ns_add(now, ttl));
+}

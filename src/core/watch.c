@@ -214,10 +214,10 @@ static struct arl_request *take_unanswered(struct arl_watch *watch)
 static void answered(struct arl_engine *engine, struct arl_token *token, enum arl_outcome outcome, arl_ns now)
 {
     struct arl_waitq *queue = queue_of(token); /* NULL: lost or released meanwhile, no answer revives it */
+    arl_token_set(token, outcome, token->watch.ttl, now);
     switch (outcome) {
     case ARL_YES:
         engine->counters.renewed_elsewhere++;
-        arl_token_may_live(token, arl_ns_add(now, token->watch.ttl));
         if (queue != NULL)
             arl_lease_confirm(&queue->lease, token->watch.sent_at, token->watch.ttl, &engine->random);
         return;
@@ -259,7 +259,6 @@ void arl_watch_down(struct arl_engine *engine, arl_ns now)
     }
     while ((request = take_unanswered(watch)) != NULL) {
         struct arl_token *token = token_of(request);
-        arl_token_may_live(token, arl_ns_add(now, request->ttl));
         answered(engine, token, ARL_UNKNOWN, now);
         plan(engine, token, now);
         arl_token_collect(engine, token);

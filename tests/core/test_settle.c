@@ -181,6 +181,63 @@ static void an_error_that_passes_is_told_and_the_release_sent_again(void **state
     }
 }
 
+/* Each kind of command that may prolong K, "A" wanting no1 for 1 s; written at 1,000 ms or thereabouts. */
+static struct arl_handle *unknown_to_try(struct world *w, struct arl_want *want)
+{
+    struct arl_handle *a = world_acquire(w, want, "A");
+    world_reply(w, 1100, ARL_UNKNOWN);
+    return a;
+}
+
+static struct arl_handle *unknown_to_renewal(struct world *w, struct arl_want *want)
+{
+    struct arl_handle *a = world_hold(w, want, "A");
+    w->now += 330 * ARL_MS;
+    arl_engine_tick(w->engine, w->now);
+    world_reply(w, 900, ARL_UNKNOWN);
+    return a;
+}
+
+static struct arl_handle *unknown_to_extension(struct world *w, struct arl_want *want)
+{
+    struct arl_ask *ask;
+    struct arl_handle *a = world_hold(w, want, "A");
+    assert_int_equal(arl_engine_extend(w->engine, a, ARL_SECOND, NULL, w->now, &ask), 0);
+    world_reply(w, 900, ARL_UNKNOWN);
+    arl_engine_drop_ask(w->engine, ask);
+    return a;
+}
+
+static struct arl_handle *unknown_to_watchdog(struct world *w, struct arl_want *want)
+{
+    struct arl_handle *a = world_hold(w, want, "A");
+    w->now += 700 * ARL_MS;
+    assert_int_equal(world_watch(w), 1);
+    world_watch_reply(w, 900, ARL_UNKNOWN);
+    return a;
+}
+
+/* It may have been executed as late as its answer was read. */
+static void what_is_answered_unknown_may_have_prolonged_the_key_until_then(void **state)
+{
+    static struct arl_handle *(*const ways[])(struct world *, struct arl_want *) = {
+        unknown_to_try, unknown_to_renewal, unknown_to_extension, unknown_to_watchdog};
+    (void)state;
+    for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+        struct world w;
+        struct arl_want want = world_want("no1");
+        want.ttl = ARL_SECOND;
+        want.stall_limit = ARL_NEVER;
+        world_open(&w, 1);
+        struct arl_handle *a = ways[i](&w, &want);
+        w.now += 800 * ARL_MS; /* the loop's next turn: later than the ttl, counted from the writing */
+        arl_engine_tick(w.engine, w.now);
+        assert_int_equal(world_count(&w, "RELEASE no1 t1"), 1);
+        arl_engine_drop(w.engine, a, w.now);
+        world_close(&w);
+    }
+}
+
 static void a_stale_connection_is_reset_and_the_release_owed_on(void **state)
 {
     struct world w;
@@ -302,6 +359,7 @@ int main(void)
         cmocka_unit_test(a_release_in_doubt_that_is_answered_no_is_done),
         cmocka_unit_test(a_release_that_was_not_written_is_not_in_doubt),
         cmocka_unit_test(an_error_that_passes_is_told_and_the_release_sent_again),
+        cmocka_unit_test(what_is_answered_unknown_may_have_prolonged_the_key_until_then),
         cmocka_unit_test(a_stale_connection_is_reset_and_the_release_owed_on),
         cmocka_unit_test(a_release_waits_for_one_and_a_half_deadlines_of_a_reply),
         cmocka_unit_test(a_release_ends_with_its_lease_at_the_latest),
