@@ -40,6 +40,7 @@ __all__ = [
     "pool_of",
     "start_keeper",
     "stop_keeper",
+    "wake",
 ]
 
 FIRST_PAUSE = 0.1  # seconds between rounds of dials for what is held or owed; doubled each time
@@ -260,6 +261,15 @@ def stop_keeper(keeper: AsyncGenerator[None, None]) -> None:
     """Ends the keeper of a connection that has closed, without a task: there is nothing left to wait for."""
     with contextlib.suppress(StopIteration):
         keeper.aclose().send(None)
+
+
+def wake(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+    """Has the loop call it soon, from any thread and from any finalizer.
+
+    In debug mode uvloop looks at the topmost frame: let it be this one. CPython 3.11 also collects while it
+    makes a coroutine, and the frame of that one, once it was looked at, is broken.
+    """
+    loop.call_soon_threadsafe(callback)
 
 
 async def _drain(connection: Any) -> None:

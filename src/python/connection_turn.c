@@ -324,12 +324,10 @@ bool connection_on_loop(struct connection *c)
 
 static int turn_call_threadsafe(struct connection *c)
 {
-    PyObject *method = PyObject_GetAttrString(c->loop, "call_soon_threadsafe");
-    PyObject *handle = method == NULL ? NULL : PyObject_CallOneArg(method, c->flush_callback);
+    PyObject *result = PyObject_CallFunctionObjArgs(c->state->wake, c->loop, c->flush_callback, NULL);
 
-    Py_XDECREF(method);
-    Py_XDECREF(handle);
-    return handle == NULL ? -1 : 0;
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
 }
 
 static bool turn_loop_is_closed(struct connection *c)

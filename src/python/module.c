@@ -167,6 +167,7 @@ static const struct import imports[] = {
     IMPORT("aioredlock_c.connect", "dial", dial),
     IMPORT("aioredlock_c.connect", "start_keeper", start_keeper),
     IMPORT("aioredlock_c.connect", "stop_keeper", stop_keeper),
+    IMPORT("aioredlock_c.connect", "wake", wake),
     IMPORT("aioredlock_c.counters", "remember", remember),
 };
 
@@ -292,6 +293,7 @@ static int core_exec(PyObject *module)
     DO(dial)                                                                                                 \
     DO(start_keeper)                                                                                         \
     DO(stop_keeper)                                                                                          \
+    DO(wake)                                                                                                 \
     DO(remember)                                                                                             \
     DO(known_type)                                                                                           \
     DO(known_pool_ref)                                                                                       \

@@ -38,6 +38,7 @@ struct module_state {
     PyObject *dial;
     PyObject *start_keeper;
     PyObject *stop_keeper;
+    PyObject *wake;
     PyObject *remember; /* of aioredlock_c.counters */
 
     PyObject *known_type;     /* the type of the client that was checked last, and ... */

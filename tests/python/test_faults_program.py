@@ -7,6 +7,7 @@ import gc
 import logging
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -303,6 +304,44 @@ def test_looks_from_another_thread_do_no_harm(run: Run, any_server: Server, key:
             for thread in threads:
                 thread.join()
         assert seen == {True, False}
+
+    run(main, any_server)
+
+
+def test_a_collection_in_the_midst_of_a_call_leaves_its_frames_whole(
+    run: Run, any_server: Server, key: str
+) -> None:
+    """CPython 3.11 collects while it begins a coroutine: a loop in debug mode looks at the callers then."""
+
+    def callers() -> list[str]:
+        frame, names = sys._getframe(), [""]
+        while names[-1] != "main" and len(names) < 100:
+            frame = frame.f_back  # type: ignore[assignment]
+            names.append(frame.f_code.co_name)
+        return names[1:]
+
+    async def begun() -> list[str]:
+        return callers()
+
+    async def main(redis: Client) -> None:
+        asyncio.get_running_loop().set_debug(True)
+        thresholds = gc.get_threshold()
+        gone: list[Any] = []
+        async with Redisson(redis, key=key):
+            gc.collect()
+            gc.disable()
+            lock = Redisson(redis, key=key, retry_count=None)
+            cycle: list[Any] = [lock.acquire()]
+            cycle[0].send(None)
+            cycle.append(cycle)
+            weakref.finalize(lock, gone.append, True)
+            del lock, cycle
+            gc.set_threshold(1)
+            gc.enable()
+            coroutine = begun()  # collects, before 3.12 in the midst of it
+            gc.set_threshold(*thresholds)
+            assert gone or sys.version_info >= (3, 12)
+            assert await coroutine == ["begun", "main"]
 
     run(main, any_server)
 
