@@ -186,11 +186,16 @@ void arl_ask_up(struct arl_engine *engine)
         arl_outbox_queue(&engine->outbox, &ARL_OF(link, struct arl_ask, link)->request);
 }
 
-void arl_ask_down(struct arl_ask *ask, arl_ns now)
+void arl_ask_down(struct arl_ask *ask)
 {
-    if (ask->request.state == ARL_UNANSWERED && ask->token != NULL)
-        arl_token_may_live(ask->token, arl_ns_add(now, ask->request.ttl));
     ask->request.whole_script = false;
+}
+
+void arl_ask_unanswered(struct arl_engine *engine, struct arl_ask *ask, arl_ns now)
+{
+    if (ask->token != NULL)
+        arl_token_set(ask->token, ARL_UNKNOWN, ask->request.ttl, now);
+    arl_ask_collect(engine, ask);
 }
 
 void arl_ask_fail(struct arl_engine *engine, enum arl_cause cause)

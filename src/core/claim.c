@@ -197,6 +197,7 @@ void arl_claim_try_answered(struct arl_engine *engine, struct arl_waitq *queue, 
         return;
     case ARL_NO:
         claim->state = ARL_CLAIM_IDLE; /* the token may be tried again (rule 2) */
+        claim->token->gone_at = 0;     /* K never held it */
         claim->silent_since = ARL_NEVER;
         failed(engine, queue, now);
         return;
@@ -247,6 +248,7 @@ void arl_claim_doubt_answered(struct arl_engine *engine, struct arl_waitq *queue
     case ARL_UNKNOWN:
         break;
     }
+    arl_token_may_live(claim->token, arl_ns_add(now, claim->token->main.ttl)); /* as in `granted` */
     arl_settle_owe(engine, take_token(claim));
     arl_waitq_fail(engine, queue, ARL_SERVER_ERROR);
 }

@@ -203,6 +203,26 @@ static void a_server_that_answers_no_try_is_silent_whatever_else_it_answers(void
     world_close(&w);
 }
 
+static void a_ttl_that_was_answered_no_binds_nobody(void **state)
+{
+    struct world w;
+    struct arl_want longer = world_want("no1"), shorter = world_want("no1");
+    (void)state;
+    longer.ttl = 3600 * ARL_SECOND;
+    shorter.ttl = ARL_SECOND;
+    world_open(&w, 1);
+    struct arl_handle *a = world_acquire(&w, &longer, "A");
+    world_reply(&w, 1, ARL_NO);
+    struct arl_handle *b = world_acquire(&w, &shorter, "B");
+    arl_engine_drop(w.engine, a, w.now);
+    world_run(&w, 300);
+    world_forget(&w);
+    world_reply(&w, 1, ARL_YES);
+    world_expect(&w, "1302 granted B\n");
+    arl_engine_drop(w.engine, b, w.now);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +236,7 @@ int main(void)
         cmocka_unit_test(an_error_to_a_doubt_is_the_waiters_and_the_token_is_released),
         cmocka_unit_test(a_server_that_answers_no_try_is_silent_whatever_else_it_answers),
         cmocka_unit_test(a_lease_settled_late_is_not_granted_where_it_may_outlive_the_holders_ex),
+        cmocka_unit_test(a_ttl_that_was_answered_no_binds_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -238,6 +238,30 @@ static void what_is_answered_unknown_may_have_prolonged_the_key_until_then(void 
     }
 }
 
+/* Its task was cancelled; the server may execute it until the connection is cut. */
+static void an_extension_that_nobody_awaits_may_prolong_the_key_until_the_cut(void **state)
+{
+    struct world w;
+    struct arl_want want = world_want("no1");
+    struct arl_ask *ask;
+    (void)state;
+    want.ttl = ARL_SECOND;
+    world_open(&w, 1);
+    struct arl_handle *a = world_hold(&w, &want, "A");
+    assert_int_equal(arl_engine_extend(w.engine, a, ARL_SECOND, NULL, w.now, &ask), 0);
+    world_drain(&w);
+    arl_engine_drop_ask(w.engine, ask);
+    arl_engine_drop(w.engine, a, w.now);
+    world_expect(&w, "1000 RENEW no1 t1 1000\n1000 RELEASE no1 t1\n");
+    w.now += 900 * ARL_MS;
+    world_down(&w);
+    w.now += 150 * ARL_MS;
+    arl_engine_tick(w.engine, w.now);
+    world_up(&w);
+    world_expect(&w, "2050 RELEASE no1 t1\n");
+    world_close(&w);
+}
+
 static void a_stale_connection_is_reset_and_the_release_owed_on(void **state)
 {
     struct world w;
@@ -360,6 +384,7 @@ int main(void)
         cmocka_unit_test(a_release_that_was_not_written_is_not_in_doubt),
         cmocka_unit_test(an_error_that_passes_is_told_and_the_release_sent_again),
         cmocka_unit_test(what_is_answered_unknown_may_have_prolonged_the_key_until_then),
+        cmocka_unit_test(an_extension_that_nobody_awaits_may_prolong_the_key_until_the_cut),
         cmocka_unit_test(a_stale_connection_is_reset_and_the_release_owed_on),
         cmocka_unit_test(a_release_waits_for_one_and_a_half_deadlines_of_a_reply),
         cmocka_unit_test(a_release_ends_with_its_lease_at_the_latest),

@@ -61,7 +61,7 @@ void judge_orphans(struct sim *sim, struct alarm *alarm)
         const struct token *token = ledger_token(&sim->ledger, number);
         if (number == LEDGER_NOBODY || token->process != process->index ||
             token->incarnation != process->incarnation || token->doubted_at != process->cut_at ||
-            token->known)
+            (token->known && token->release_at == ARL_NEVER))
             continue;
         bool given_up = token->release_at != ARL_NEVER ? token->release_at <= process->cut_at + AGAIN_BY
                                                        : !is_wanted(sim, process, token);
