@@ -346,20 +346,40 @@ void connection_forget_ready(struct connection *c)
         waiter = turn_next(waiter);
 }
 
+/* Has the loop run our flush. What fails for another reason than a closed loop, an interrupt or a call too deep, is
+ * tried once more; then the connection's timer tells who is ready. */
+static void turn_wake_loop(struct connection *c)
+{
+    bool interrupted = false;
+
+    for (int tries = 0; tries < 2; tries++) {
+        c->flush_wanted = true; /* whatever runs meanwhile finds it wanted */
+        if (turn_call_threadsafe(c) == 0)
+            break;
+        interrupted |= PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+        PyErr_Clear();
+        c->flush_wanted = false;
+        if (turn_loop_is_closed(c))
+            break;
+    }
+    if (interrupted)
+        PyErr_SetInterrupt(); /* raised where the program can see it */
+}
+
 void connection_pump_later(struct connection *c)
 {
     PyObject *error;
-    bool scheduled = c->flush_wanted; /* perhaps before the loop was closed */
 
-    if (c->flush_callback == NULL)
+    if (c->flush_callback == NULL || connection_is_foreign(c))
         return;
     error = compat_error_take();
-    c->flush_wanted = true;
-    if (scheduled ? turn_loop_is_closed(c) : turn_call_threadsafe(c) < 0) {
-        PyErr_Clear();
+    if (!c->flush_wanted)
+        turn_wake_loop(c);
+    if (turn_loop_is_closed(c)) { /* perhaps after it was wanted: nobody will be told */
         c->flush_wanted = false;
-        connection_forget_ready(c); /* the loop is closed: nobody will be told */
+        connection_forget_ready(c);
     }
+    PyErr_Clear();
     compat_error_give(error);
 }
 

@@ -60,22 +60,23 @@ static void waiter_give_back(struct waiter *w)
     w->handle = NULL;
 }
 
-/* Ends a call that waits, from within the program: cancelled or closed. */
-static void waiter_abandon(struct waiter *w)
+/* Ends a call that waits; no exception may be set. Now, or in the loop's next turn: no I/O in a finalizer. */
+static void waiter_abandon(struct waiter *w, bool now)
 {
     struct connection *c = (struct connection *)Py_XNewRef((PyObject *)w->connection);
 
     waiter_give_back(w);
     waiter_finish(w);
-    if (c != NULL)
+    if (c != NULL && now)
         connection_pump_anywhere(c, clock_now());
+    else if (c != NULL)
+        connection_pump_later(c);
     Py_XDECREF(c);
 }
 
 static void waiter_finalize(PyObject *self)
 {
     struct waiter *w = WAITER(self);
-    struct connection *c;
     PyObject *error;
 
     if (w->phase == WAITER_FINISHED)
@@ -85,13 +86,8 @@ static void waiter_finalize(PyObject *self)
         if (PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%s' was never awaited", w->call->name) < 0)
             PyErr_WriteUnraisable(self);
         waiter_finish(w);
-    } else { /* its task was destroyed; no I/O here */
-        c = (struct connection *)Py_XNewRef((PyObject *)w->connection);
-        waiter_give_back(w);
-        waiter_finish(w);
-        if (c != NULL)
-            connection_pump_later(c);
-        Py_XDECREF(c);
+    } else { /* its task was destroyed */
+        waiter_abandon(w, false);
     }
     compat_error_give(error);
 }
@@ -274,7 +270,7 @@ static PyObject *waiter_throw(PyObject *self, PyObject *const *args, Py_ssize_t 
     if (error == NULL)
         return NULL;
     if (w->phase == WAITER_BEGUN)
-        waiter_abandon(w);
+        waiter_abandon(w, true);
     else
         waiter_finish(w);
     compat_error_give(error);
@@ -285,7 +281,7 @@ static PyObject *waiter_close(PyObject *self, PyObject *unused)
 {
     (void)unused;
     if (WAITER(self)->phase == WAITER_BEGUN)
-        waiter_abandon(WAITER(self));
+        waiter_abandon(WAITER(self), false); /* a coroutine that is collected closes what it waits for */
     else
         waiter_finish(WAITER(self));
     Py_RETURN_NONE;

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import signal
 import sys
 import threading
+import time
+import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -308,42 +311,100 @@ def test_looks_from_another_thread_do_no_harm(run: Run, any_server: Server, key:
     run(main, any_server)
 
 
+def callers() -> list[str]:
+    """The names of the functions that called, up to `main`."""
+    frame, names = sys._getframe(), [""]
+    while names[-1] != "main" and len(names) < 100:
+        frame = frame.f_back  # type: ignore[assignment]
+        names.append(frame.f_code.co_name)
+    return names[1:]
+
+
+async def begun() -> list[str]:
+    return callers()
+
+
+def begin_and_collect() -> Coroutine[Any, Any, list[str]]:
+    """Makes a coroutine; before CPython 3.12 a collection comes in the midst of it."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(1)
+    gc.enable()
+    coroutine = begun()
+    gc.set_threshold(*thresholds)
+    return coroutine
+
+
+@pytest.mark.parametrize("within", ["a task", "nothing"])
 def test_a_collection_in_the_midst_of_a_call_leaves_its_frames_whole(
-    run: Run, any_server: Server, key: str
+    run: Run, any_server: Server, key: str, within: str
 ) -> None:
     """CPython 3.11 collects while it begins a coroutine: a loop in debug mode looks at the callers then."""
 
-    def callers() -> list[str]:
-        frame, names = sys._getframe(), [""]
-        while names[-1] != "main" and len(names) < 100:
-            frame = frame.f_back  # type: ignore[assignment]
-            names.append(frame.f_code.co_name)
-        return names[1:]
-
-    async def begun() -> list[str]:
-        return callers()
-
     async def main(redis: Client) -> None:
-        asyncio.get_running_loop().set_debug(True)
-        thresholds = gc.get_threshold()
+        loop = asyncio.get_running_loop()
+        loop.set_debug(True)
         gone: list[Any] = []
-        async with Redisson(redis, key=key):
+        async with Redisson(redis, key=key, ex=60):
             gc.collect()
             gc.disable()
+            held = Redisson(redis, key=f"{key}-held", ex=60)
+            assert await held.acquire()
             lock = Redisson(redis, key=key, retry_count=None)
-            cycle: list[Any] = [lock.acquire()]
-            cycle[0].send(None)
+            cycle: list[Any] = [held, lock.acquire()]
+            if within == "a task":
+                cycle[1] = loop.create_task(cycle[1])
+                await asyncio.sleep(0.01)
+            else:
+                cycle[1].send(None)
             cycle.append(cycle)
             weakref.finalize(lock, gone.append, True)
-            del lock, cycle
-            gc.set_threshold(1)
-            gc.enable()
-            coroutine = begun()  # collects, before 3.12 in the midst of it
-            gc.set_threshold(*thresholds)
-            assert gone or sys.version_info >= (3, 12)
+            del held, lock, cycle
+            coroutine = begin_and_collect()
+            assert gone or sys.version_info >= (3, 12) or within == "a task"
             assert await coroutine == ["begun", "main"]
+            gc.collect()
+            await aeventually(lambda: value_of(any_server, f"{key}-held") is None)
 
-    run(main, any_server)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        run(main, any_server, socket_timeout=0.3)
+
+
+def test_an_interrupt_while_the_loop_is_woken_costs_no_waiter(any_server: Server, key: str) -> None:
+    """A thread takes in that a lock is passed on, and cannot tell the loop; the interrupt is raised later."""
+    struck: list[int] = []
+    strikes = iter([True, True])
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        call = loop.call_soon_threadsafe
+
+        def strike(*arguments: Any, **options: Any) -> Any:
+            if next(strikes, False):
+                raise KeyboardInterrupt
+            return call(*arguments, **options)
+
+        async with make_client(any_server) as redis:
+            lost = Redisson(redis, key=f"{key}-lost", ex=0.2, stall_limit=0)
+            held = [Redisson(redis, key=key, ex=6)]
+            following = Redisson(redis, key=key, ex=6, retry_count=None)
+            assert await lost.acquire() and await held[0].acquire()
+            task = asyncio.create_task(following.acquire())
+            await asyncio.sleep(0.01)
+            loop.call_soon_threadsafe = strike  # type: ignore[method-assign]
+            with pytest.warns(ResourceWarning, match=key):
+                elsewhere(held.clear)
+            time.sleep(0.3)  # the lease of the other one ends: a look takes in all that happened
+            elsewhere(lambda: struck.append(lost.is_locked()))
+            assert await asyncio.wait_for(task, 2)
+            await following.release()
+
+    before = signal.signal(signal.SIGINT, lambda number, frame: struck.append(number))
+    try:
+        asyncio.run(main())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert False in struck and signal.SIGINT in struck and next(strikes, None) is None
 
 
 # ---- how interpreters end ----
