@@ -391,7 +391,7 @@ def test_an_interrupt_while_the_loop_is_woken_costs_no_waiter(any_server: Server
             assert await lost.acquire() and await held[0].acquire()
             task = asyncio.create_task(following.acquire())
             await asyncio.sleep(0.01)
-            loop.call_soon_threadsafe = strike  # type: ignore[method-assign]
+            loop.call_soon_threadsafe = strike  # type: ignore[method-assign,assignment]
             with pytest.warns(ResourceWarning, match=key):
                 elsewhere(held.clear)
             time.sleep(0.3)  # the lease of the other one ends: a look takes in all that happened
