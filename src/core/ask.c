@@ -122,8 +122,6 @@ static void extended(const struct arl_ask *ask, const struct arl_request *reques
 static void answer(struct arl_engine *engine, struct arl_ask *ask, enum arl_outcome outcome,
                    const struct arl_request *request, arl_ns now)
 {
-    if (ask->token != NULL)
-        arl_token_set(ask->token, outcome, request->ttl, now);
     switch (outcome) {
     case ARL_YES:
         extended(ask, request);
@@ -189,13 +187,6 @@ void arl_ask_up(struct arl_engine *engine)
 void arl_ask_down(struct arl_ask *ask)
 {
     ask->request.whole_script = false;
-}
-
-void arl_ask_unanswered(struct arl_engine *engine, struct arl_ask *ask, arl_ns now)
-{
-    if (ask->token != NULL)
-        arl_token_set(ask->token, ARL_UNKNOWN, ask->request.ttl, now);
-    arl_ask_collect(engine, ask);
 }
 
 void arl_ask_fail(struct arl_engine *engine, enum arl_cause cause)

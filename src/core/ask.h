@@ -48,10 +48,9 @@ arl_ns arl_ask_deadline(const struct arl_engine *engine);
 /* Ends those whose deadline is over. */
 void arl_ask_tick(struct arl_engine *engine, arl_ns now);
 
-/* A connection stands: all are queued (again). / It is gone. / This one, given up perhaps, was unanswered then. */
+/* A connection stands: all are queued (again). / It is gone. */
 void arl_ask_up(struct arl_engine *engine);
 void arl_ask_down(struct arl_ask *ask);
-void arl_ask_unanswered(struct arl_engine *engine, struct arl_ask *ask, arl_ns now);
 
 /* Every ask not answered yet ends as `cause`. */
 void arl_ask_fail(struct arl_engine *engine, enum arl_cause cause);

@@ -260,12 +260,9 @@ void arl_claim_down(struct arl_waitq *queue, arl_ns now)
     switch ((enum arl_claim_state)claim->state) {
     case ARL_CLAIM_SENT:
         claim->token->again_at = arl_ns_add(now, ARL_AGAIN_AFTER);
-        arl_token_may_live(claim->token, arl_ns_add(now, claim->token->main.ttl));
         claim->state = ARL_CLAIM_DOUBT;
         break;
     case ARL_CLAIM_ASKING:
-        if (claim->token->renew.state == ARL_UNANSWERED)
-            arl_token_may_live(claim->token, arl_ns_add(now, claim->token->renew.ttl));
         claim->state = ARL_CLAIM_DOUBT;
         claim->whole_script = false;
         break;

@@ -26,7 +26,7 @@ struct arl_engine *arl_engine_new(const struct arl_settings *settings)
 }
 
 /* Every request comes out of the outbox; records that only waited for an answer are freed. */
-static void empty_outbox(struct arl_engine *engine, arl_ns now)
+static void empty_outbox(struct arl_engine *engine)
 {
     struct arl_request *request;
     for (int class = 0; class < ARL_CLASSES; class ++) {
@@ -45,7 +45,7 @@ static void empty_outbox(struct arl_engine *engine, arl_ns now)
             arl_token_collect(engine, ARL_OF(request, struct arl_token, renew));
             break;
         case ARL_FOR_ASK:
-            arl_ask_unanswered(engine, ARL_OF(request, struct arl_ask, request), now);
+            arl_ask_collect(engine, ARL_OF(request, struct arl_ask, request));
             break;
         }
     }
@@ -58,7 +58,7 @@ void arl_engine_del(struct arl_engine *engine)
     if (engine == NULL)
         return;
     arl_watch_down(engine, 0);
-    empty_outbox(engine, 0);
+    empty_outbox(engine);
     while ((link = arl_list_first(&engine->asks)) != NULL)
         arl_ask_drop(engine, ARL_OF(link, struct arl_ask, link));
     while ((link = arl_list_pop(&engine->settles)) != NULL) {
@@ -360,12 +360,13 @@ void arl_engine_down(struct arl_engine *engine, arl_ns now)
         return;
     engine->up = false;
     engine->reset_wanted = engine->reset_told = false;
+    arl_engine_doubt_unanswered(engine, now);
     each_queue(engine, arl_waitq_down, now);
     for (struct arl_link *link = engine->settles.next; link != &engine->settles; link = link->next)
-        arl_settle_down(engine, ARL_OF(link, struct arl_token, settle), now);
+        arl_settle_down(engine, ARL_OF(link, struct arl_token, settle));
     for (struct arl_link *link = engine->asks.next; link != &engine->asks; link = link->next)
         arl_ask_down(ARL_OF(link, struct arl_ask, link));
-    empty_outbox(engine, now);
+    empty_outbox(engine);
     each_queue(engine, arl_waitq_step, now);
 }
 

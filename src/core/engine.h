@@ -52,6 +52,9 @@ void arl_notice_withdraw(struct arl_notice *notice);
 /* The connection is to be reset: a reply is overdue, or the server refuses this connection. */
 void arl_engine_want_reset(struct arl_engine *engine);
 
+/* The connection is gone (exchange.c): whatever is unanswered may have been executed as late as now. */
+void arl_engine_doubt_unanswered(struct arl_engine *engine, arl_ns now);
+
 /* How long (ns) a waiter or a releaser bears with a silent server: 1.5 x the deadline of a reply. */
 arl_ns arl_engine_silence(const struct arl_engine *engine);
 

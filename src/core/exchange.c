@@ -86,6 +86,37 @@ enum arl_verb arl_engine_awaited(const struct arl_engine *engine)
     return request != NULL ? (enum arl_verb)request->verb : ARL_VERBS;
 }
 
+/* Whose TRY or RENEW it is, or NULL: a RELEASE or a peek. */
+static struct arl_token *token_prolonged_by(struct arl_request *request)
+{
+    switch ((enum arl_purpose)request->purpose) {
+    case ARL_FOR_CLAIM_TRY:
+        return ARL_OF(request, struct arl_token, main);
+    case ARL_FOR_CLAIM_DOUBT:
+    case ARL_FOR_LEASE:
+        return ARL_OF(request, struct arl_token, renew);
+    case ARL_FOR_ASK:
+        return ARL_OF(request, struct arl_ask, request)->token;
+    case ARL_FOR_SETTLE:
+        break;
+    }
+    return NULL;
+}
+
+static void note_outcome(struct arl_request *request, enum arl_outcome outcome, arl_ns now)
+{
+    struct arl_token *token = token_prolonged_by(request);
+    if (token != NULL)
+        arl_token_note_outcome(token, outcome, request->ttl, now);
+}
+
+void arl_engine_doubt_unanswered(struct arl_engine *engine, arl_ns now)
+{
+    const struct arl_link *end = &engine->outbox.unanswered;
+    for (struct arl_link *link = end->next; link != end; link = link->next)
+        note_outcome(ARL_OF(link, struct arl_request, link), ARL_UNKNOWN, now);
+}
+
 /* An answer about a token: to its claim, its lease or its settle. */
 static void token_answered(struct arl_engine *engine, struct arl_token *token, struct arl_request *request,
                            enum arl_outcome outcome, arl_ns now)
@@ -96,8 +127,6 @@ static void token_answered(struct arl_engine *engine, struct arl_token *token, s
         return;
     }
     const struct arl_request answered = *request;
-    if (request->purpose != ARL_FOR_SETTLE)
-        arl_token_set(token, outcome, request->ttl, now);
     switch ((enum arl_purpose)request->purpose) {
     case ARL_FOR_CLAIM_TRY:
         arl_claim_try_answered(engine, queue, outcome, &answered, now);
@@ -125,6 +154,7 @@ int arl_engine_reply(struct arl_engine *engine, enum arl_outcome outcome, arl_ns
         return ARL_EUNASKED;
     if (outcome == ARL_NOT_EXECUTED && request->whole_script)
         outcome = ARL_UNKNOWN; /* a server that does not know a script's text: never ask it in a circle */
+    note_outcome(request, outcome, now);
     switch ((enum arl_purpose)request->purpose) {
     case ARL_FOR_CLAIM_TRY:
     case ARL_FOR_SETTLE:

@@ -217,8 +217,6 @@ void arl_hold_down(struct arl_waitq *queue, arl_ns now)
 {
     if (queue->holder == NULL)
         return;
-    if (queue->token->renew.state == ARL_UNANSWERED)
-        arl_token_may_live(queue->token, arl_ns_add(now, queue->token->renew.ttl));
     queue->token->renew.whole_script = false;
     queue->lease.renew_at = now;
 }

@@ -216,12 +216,10 @@ void arl_settle_up(struct arl_engine *engine)
     }
 }
 
-void arl_settle_down(struct arl_engine *engine, struct arl_token *token, arl_ns now)
+void arl_settle_down(struct arl_engine *engine, struct arl_token *token)
 {
     if (token->main.state == ARL_UNANSWERED)
         token->in_doubt = true;
-    if (token->renew.state == ARL_UNANSWERED)
-        arl_token_may_live(token, arl_ns_add(now, token->renew.ttl));
     token->main.whole_script = false;
     token->retry_at = ARL_NEVER;
     arm_for(engine, token, false);

@@ -32,7 +32,7 @@ void arl_settle_tick(struct arl_engine *engine, struct arl_token *token, arl_ns 
 void arl_settle_up(struct arl_engine *engine);
 
 /* The connection is gone; this token's RELEASE was unanswered. */
-void arl_settle_down(struct arl_engine *engine, struct arl_token *token, arl_ns now);
+void arl_settle_down(struct arl_engine *engine, struct arl_token *token);
 
 /* Every release() that waits ends as `cause`; the RELEASEs stay owed. */
 void arl_settle_fail(struct arl_engine *engine, enum arl_cause cause);

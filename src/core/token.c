@@ -62,7 +62,7 @@ void arl_token_may_live(struct arl_token *token, arl_ns until)
     token->gone_at = arl_ns_max(token->gone_at, until);
 }
 
-void arl_token_set(struct arl_token *token, enum arl_outcome outcome, arl_ns ttl, arl_ns now)
+void arl_token_note_outcome(struct arl_token *token, enum arl_outcome outcome, arl_ns ttl, arl_ns now)
 {
     if (outcome == ARL_YES || outcome == ARL_UNKNOWN)
         arl_token_may_live(token, arl_ns_add(now, ttl));

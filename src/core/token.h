@@ -53,7 +53,7 @@ void arl_token_collect(struct arl_engine *engine, struct arl_token *token);
 /* It may be on the server until `until` (ns). */
 void arl_token_may_live(struct arl_token *token, arl_ns until);
 
-/* A TRY or RENEW of it for `ttl` (ns) was answered: one that was, or may have been, executed was so by now. */
-void arl_token_set(struct arl_token *token, enum arl_outcome outcome, arl_ns ttl, arl_ns now);
+/* Its TRY or RENEW for `ttl` (ns) came out so: one that was, or may have been, executed was so by now. */
+void arl_token_note_outcome(struct arl_token *token, enum arl_outcome outcome, arl_ns ttl, arl_ns now);
 
 #endif

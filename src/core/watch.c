@@ -214,7 +214,7 @@ static struct arl_request *take_unanswered(struct arl_watch *watch)
 static void answered(struct arl_engine *engine, struct arl_token *token, enum arl_outcome outcome, arl_ns now)
 {
     struct arl_waitq *queue = queue_of(token); /* NULL: lost or released meanwhile, no answer revives it */
-    arl_token_set(token, outcome, token->watch.ttl, now);
+    arl_token_note_outcome(token, outcome, token->watch.ttl, now);
     switch (outcome) {
     case ARL_YES:
         engine->counters.renewed_elsewhere++;
