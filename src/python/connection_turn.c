@@ -334,6 +334,8 @@ static bool turn_loop_is_closed(struct connection *c)
 {
     PyObject *closed = PyObject_CallMethod(c->loop, "is_closed", NULL);
 
+    if (closed == NULL)
+        PyErr_Clear();
     Py_XDECREF(closed);
     return closed == Py_True;
 }
@@ -346,24 +348,24 @@ void connection_forget_ready(struct connection *c)
         waiter = turn_next(waiter);
 }
 
-/* Has the loop run our flush. What fails for another reason than a closed loop, an interrupt or a call too deep, is
- * tried once more; then the connection's timer tells who is ready. */
-static void turn_wake_loop(struct connection *c)
+/* Has the loop run our flush; false where it is closed. What fails for another reason, an interrupt or a call too
+ * deep, is tried once more; then the connection's timer tells who is ready. */
+static bool turn_wake_loop(struct connection *c)
 {
-    bool interrupted = false;
+    bool interrupted = false, closed = false;
 
-    for (int tries = 0; tries < 2; tries++) {
+    for (int tries = 0; tries < 2 && !closed; tries++) {
         c->flush_wanted = true; /* whatever runs meanwhile finds it wanted */
         if (turn_call_threadsafe(c) == 0)
             break;
         interrupted |= PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
         PyErr_Clear();
         c->flush_wanted = false;
-        if (turn_loop_is_closed(c))
-            break;
+        closed = turn_loop_is_closed(c);
     }
     if (interrupted)
         PyErr_SetInterrupt(); /* raised where the program can see it */
+    return !closed;
 }
 
 void connection_pump_later(struct connection *c)
@@ -373,13 +375,11 @@ void connection_pump_later(struct connection *c)
     if (c->flush_callback == NULL || connection_is_foreign(c))
         return;
     error = compat_error_take();
-    if (!c->flush_wanted)
-        turn_wake_loop(c);
-    if (turn_loop_is_closed(c)) { /* perhaps after it was wanted: nobody will be told */
+    if (c->flush_wanted ? turn_loop_is_closed(c)
+                        : !turn_wake_loop(c)) { /* wanted: perhaps before it was closed */
         c->flush_wanted = false;
-        connection_forget_ready(c);
+        connection_forget_ready(c); /* nobody will be told */
     }
-    PyErr_Clear();
     compat_error_give(error);
 }
 

@@ -363,7 +363,7 @@ static PyObject *connection_pool_gone(PyObject *self, PyObject *reference)
 
     (void)reference;
     c->orphan = true;
-    if (!c->closed && !connection_is_foreign(c))
+    if (!c->closed)
         connection_pump_later(c);
     Py_RETURN_NONE;
 }
